@@ -1,0 +1,26 @@
+"""The connection pool of one process."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def make_engine(dsn: str, *, pool_size: int = 10, application_name: str = "postpilot") -> AsyncEngine:
+    """Create the engine; connections are made when first needed and checked before use after an outage."""
+    return create_async_engine(
+        dsn,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_pre_ping=False,
+        pool_recycle=1800,
+        connect_args={
+            "timeout": 10,
+            "command_timeout": 60,
+            "server_settings": {"application_name": application_name, "timezone": "UTC", "jit": "off"},
+        },
+    )
+
+
+def make_sessions(engine: AsyncEngine) -> Sessions:
+    return async_sessionmaker(engine, expire_on_commit=False)

@@ -1,0 +1,57 @@
+"""The product's fixed words. Stored as text with a check in code, so that the lists can grow without a migration."""
+
+from enum import StrEnum
+
+
+class Platform(StrEnum):
+    instagram = "instagram"
+    facebook = "facebook"
+    tiktok = "tiktok"
+
+
+class PostStatus(StrEnum):
+    draft = "draft"
+    scheduled = "scheduled"
+    publishing = "publishing"
+    posted = "posted"
+    failed = "failed"
+    on_hold = "on_hold"
+
+
+class AccountStatus(StrEnum):
+    connected = "connected"
+    expired = "expired"
+    revoked = "revoked"
+    disconnected = "disconnected"
+
+
+class AccountMode(StrEnum):
+    sandbox = "sandbox"
+    live = "live"
+
+
+class Step(StrEnum):
+    """Where a publication stands. `submit` means the intent is committed: whoever finds it orphaned reconciles."""
+
+    prepare = "prepare"
+    process = "process"
+    submit = "submit"
+    confirm = "confirm"
+    reconcile = "reconcile"
+
+
+class QueueStatus(StrEnum):
+    pending = "pending"
+    generated = "generated"
+    approved = "approved"
+    rejected = "rejected"
+    scheduled = "scheduled"
+    posted = "posted"
+
+
+EDITABLE = frozenset({PostStatus.draft, PostStatus.scheduled, PostStatus.on_hold})
+"""Posts that their owner may still change."""
+
+HOLD_NEEDS_RECONNECT = "account_needs_reconnect"
+HOLD_DISCONNECTED = "account_disconnected"
+HOLD_TOO_LATE = "too_late"

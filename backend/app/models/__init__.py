@@ -1,0 +1,30 @@
+"""Every table, so that migrations and mappers see all of them."""
+
+from app.models.accounts import AccountCredential, Heartbeat, OAuthState, PublishingLane, SocialAccount
+from app.models.base import Base
+from app.models.metrics import MetricSnapshot, PostMetrics
+from app.models.posts import MediaLoan, Post, PostCountDelta, Publication, PublicationAttempt
+from app.models.queue import QueueItem
+from app.models.users import ApiKey, AuthSession, IdempotencyKey, Subscription, User
+
+__all__ = [
+    "AccountCredential",
+    "ApiKey",
+    "AuthSession",
+    "Base",
+    "Heartbeat",
+    "IdempotencyKey",
+    "MediaLoan",
+    "MetricSnapshot",
+    "OAuthState",
+    "Post",
+    "PostCountDelta",
+    "PostMetrics",
+    "Publication",
+    "PublicationAttempt",
+    "PublishingLane",
+    "QueueItem",
+    "SocialAccount",
+    "Subscription",
+    "User",
+]

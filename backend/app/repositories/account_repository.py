@@ -1,0 +1,140 @@
+"""SQL of connected accounts and of sign-ins at platforms that wait for their answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.vocabulary import AccountStatus
+from app.kit.ids import new_id
+from app.models import OAuthState, SocialAccount
+
+
+class AccountRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def find(self, user_id: UUID, account_id: UUID) -> SocialAccount | None:
+        return await self._session.scalar(
+            select(SocialAccount).where(SocialAccount.id == account_id, SocialAccount.user_id == user_id)
+        )
+
+    async def list_of(self, user_id: UUID) -> list[SocialAccount]:
+        rows = await self._session.scalars(
+            select(SocialAccount).where(SocialAccount.user_id == user_id).order_by(SocialAccount.created_at)
+        )
+        return list(rows)
+
+    async def find_many(self, user_id: UUID, account_ids: list[UUID]) -> dict[UUID, SocialAccount]:
+        rows = await self._session.scalars(
+            select(SocialAccount).where(SocialAccount.user_id == user_id, SocialAccount.id.in_(account_ids))
+        )
+        return {account.id: account for account in rows}
+
+    async def connect(
+        self,
+        user_id: UUID,
+        *,
+        platform: str,
+        account_id_external: str,
+        account_name: str,
+        avatar_url: str | None,
+        mode: str,
+        scopes: list[str],
+        now: datetime,
+    ) -> SocialAccount:
+        """Insert the account, or bring the one of the same identity back to life; its history stays."""
+        values = {
+            "account_name": account_name,
+            "avatar_url": avatar_url,
+            "mode": mode,
+            "status": AccountStatus.connected,
+            "status_reason": None,
+            "granted_scopes": scopes,
+            "connected_at": now,
+        }
+        statement = (
+            insert(SocialAccount)
+            .values(
+                id=new_id(), user_id=user_id, platform=platform, account_id_external=account_id_external, **values
+            )
+            .on_conflict_do_update(
+                index_elements=["user_id", "platform", "account_id_external"],
+                set_={**values, "updated_at": func.now()},
+            )
+            .returning(SocialAccount)
+        )
+        account = (
+            await self._session.scalars(statement, execution_options={"populate_existing": True})
+        ).one()
+        await self._session.execute(
+            text("INSERT INTO publishing_lanes (account_id) VALUES (:id) ON CONFLICT DO NOTHING"), {"id": account.id}
+        )
+        return account
+
+    async def add_pending(self, user_id: UUID, *, platform: str, account_name: str, mode: str) -> SocialAccount:
+        """Insert an account that waits for its owner's consent at the platform."""
+        account = SocialAccount(
+            id=new_id(),
+            user_id=user_id,
+            platform=platform,
+            account_name=account_name,
+            mode=mode,
+            status=AccountStatus.disconnected,
+            status_reason="Waiting for consent at the platform.",
+        )
+        self._session.add(account)
+        await self._session.flush()
+        return account
+
+    async def set_status(self, account_id: UUID, status: AccountStatus, *, reason: str | None) -> None:
+        await self._session.execute(
+            update(SocialAccount)
+            .where(SocialAccount.id == account_id)
+            .values(status=status, status_reason=reason, updated_at=func.now())
+        )
+
+    async def mark_expired(self, account_id: UUID, *, reason: str) -> None:
+        """Say that a connected account needs its owner; one that is already disconnected stays as it is."""
+        await self._session.execute(
+            update(SocialAccount)
+            .where(SocialAccount.id == account_id, SocialAccount.status == AccountStatus.connected)
+            .values(status=AccountStatus.expired, status_reason=reason, updated_at=func.now())
+        )
+
+    # Sign-ins under way
+
+    async def add_state(
+        self,
+        *,
+        state_hash: str,
+        user_id: UUID,
+        account_id: UUID | None,
+        platform: str,
+        code_verifier: str | None,
+        expires_at: datetime,
+    ) -> None:
+        self._session.add(
+            OAuthState(
+                state_hash=state_hash,
+                user_id=user_id,
+                account_id=account_id,
+                platform=platform,
+                code_verifier=code_verifier,
+                expires_at=expires_at,
+            )
+        )
+        await self._session.flush()
+
+    async def take_state(self, state_hash: str, *, platform: str, now: datetime) -> OAuthState | None:
+        """Return the state and forget it: it works once, for ten minutes."""
+        state = await self._session.scalar(
+            delete(OAuthState)
+            .where(OAuthState.state_hash == state_hash, OAuthState.platform == platform)
+            .returning(OAuthState)
+        )
+        return state if state is not None and state.expires_at > now else None

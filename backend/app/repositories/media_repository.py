@@ -1,0 +1,72 @@
+"""SQL of addresses lent to platforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+@dataclass(frozen=True)
+class Loan:
+    token: str
+    source_url: str
+    file_name: str
+    mime_type: str
+    revoked_at: datetime | None
+
+
+class MediaRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def lend(self, *, token: str, publication_id: UUID, source_url: str, file_name: str, mime_type: str) -> None:
+        await self._session.execute(
+            text("""
+            INSERT INTO media_loans (token, publication_id, source_url, file_name, mime_type)
+            VALUES (:token, :publication_id, :source_url, :file_name, :mime_type)
+            """),
+            {
+                "token": token,
+                "publication_id": publication_id,
+                "source_url": source_url,
+                "file_name": file_name,
+                "mime_type": mime_type,
+            },
+        )
+
+    async def find_open(self, token: str) -> Loan | None:
+        rows = await self._session.execute(
+            text("""
+            SELECT token, source_url, file_name, mime_type, revoked_at FROM media_loans
+            WHERE token = :token AND revoked_at IS NULL
+            """),
+            {"token": token},
+        )
+        row = rows.first()
+        return Loan(*row) if row else None
+
+    async def note_fetched(self, token: str) -> None:
+        """Remember that a file was read completely; the first time counts."""
+        await self._session.execute(
+            text("UPDATE media_loans SET fetched_at = now() WHERE token = :token AND fetched_at IS NULL"),
+            {"token": token},
+        )
+
+    async def revoke(self, publication_id: UUID) -> None:
+        await self._session.execute(
+            text("UPDATE media_loans SET revoked_at = now() WHERE publication_id = :id AND revoked_at IS NULL"),
+            {"id": publication_id},
+        )
+
+    async def was_fetched(self, publication_id: UUID) -> bool:
+        rows = await self._session.execute(
+            text("""
+            SELECT 1 FROM media_loans WHERE publication_id = :id AND fetched_at IS NOT NULL LIMIT 1
+            """),
+            {"id": publication_id},
+        )
+        return rows.first() is not None

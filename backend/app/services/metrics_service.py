@@ -1,0 +1,87 @@
+"""Collects the numbers of published posts, at ages when they are worth reading."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from app.db.engine import Sessions
+from app.db.unit_of_work import unit_of_work
+from app.platforms.base import Auth, MetricValues, PlatformAdapter, PlatformError, PostRef
+from app.repositories.metrics_repository import DueMetrics, MetricsRepository
+from app.services.token_service import TokenService
+
+log = structlog.get_logger()
+
+READ_LEASE = timedelta(minutes=5)
+
+
+class MetricsService:
+    def __init__(
+        self,
+        sessions: Sessions,
+        adapters: Mapping[str, PlatformAdapter],
+        tokens: TokenService,
+        *,
+        ages: Sequence[timedelta],
+    ) -> None:
+        self._sessions = sessions
+        self._adapters = adapters
+        self._tokens = tokens
+        self._ages = tuple(ages)
+
+    async def collect(self, *, limit: int = 200) -> int:
+        """Read the numbers of posts that have reached one of the ages; return how many were read."""
+        async with unit_of_work(self._sessions) as uow:
+            due = await MetricsRepository(uow.session).claim_due(limit=limit, lease=READ_LEASE)
+        by_account: dict[UUID, list[DueMetrics]] = defaultdict(list)
+        for item in due:
+            by_account[item.account_id].append(item)
+        read = 0
+        for account_id, items in by_account.items():
+            try:
+                read += await self._read_account(account_id, items)
+            except PlatformError as error:
+                # The lease is when they come up again; a number read late harms nobody.
+                log.warning("metrics.failed", account_id=str(account_id), code=error.code, platform=items[0].platform)
+        return read
+
+    async def _read_account(self, account_id: UUID, items: list[DueMetrics]) -> int:
+        adapter = self._adapters[items[0].platform]
+        grant, version = await self._tokens.current(account_id)
+        if self._tokens.needs_refresh(expires_at=grant.expires_at, refresh_due_at=grant.refresh_due_at):
+            grant, _ = await self._tokens.refresh(account_id, seen_version=version)
+        auth = Auth(
+            account_id=str(account_id),
+            account_id_external=items[0].account_id_external,
+            access_token=grant.access_token,
+            extra=grant.extra,
+        )
+        size = adapter.metrics.batch_size
+        for start in range(0, len(items), size):
+            batch = items[start : start + size]
+            refs = [PostRef(item.platform_post_id, item.post_type, item.progress_data) for item in batch]
+            values = await adapter.metrics.read(auth, refs)
+            await self._keep(batch, values)
+        return len(items)
+
+    async def _keep(self, batch: Sequence[DueMetrics], values: Mapping[str, MetricValues]) -> None:
+        async with unit_of_work(self._sessions) as uow:
+            rows = MetricsRepository(uow.session)
+            for item in batch:
+                found = values.get(item.platform_post_id)
+                await rows.store(
+                    item.post_id,
+                    numbers=asdict(found) if found else None,
+                    next_age=next_age(self._ages, item.reads + 1),
+                )
+
+
+def next_age(ages: Sequence[timedelta], reads: int) -> timedelta | None:
+    """Return the age at which a post is read for the n-th time (from 0), or `None` when it is done."""
+    return ages[reads] if reads < len(ages) else None

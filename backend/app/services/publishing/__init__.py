@@ -1,0 +1,1 @@
+"""The engine that gets posts out."""

@@ -1,0 +1,76 @@
+"""Says what is due. A message is only a hint, so it may be sent too often and may get lost."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import text
+
+from app.db.engine import Sessions
+from app.db.unit_of_work import Send, unit_of_work
+from app.repositories.post_count_repository import PostCountRepository
+from app.repositories.publication_repository import PublicationRepository
+
+log = structlog.get_logger()
+
+_DUE = text("""
+SELECT (
+    SELECT count(*) FROM (
+        SELECT 1 FROM publishing_lanes
+        WHERE due_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until < clock_timestamp()) LIMIT :limit
+    ) ready
+) AS lanes,
+EXISTS (SELECT 1 FROM post_metrics WHERE next_fetch_at <= clock_timestamp()) AS metrics,
+EXISTS (
+    SELECT 1 FROM account_credentials c JOIN social_accounts a ON a.id = c.account_id
+    WHERE c.refresh_due_at <= clock_timestamp() AND a.status = 'connected'
+      AND (c.refresh_lease_until IS NULL OR c.refresh_lease_until < clock_timestamp())
+) AS tokens
+""")
+
+_TIDY = (
+    "DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'",
+    "DELETE FROM oauth_states WHERE expires_at < now() - interval '1 hour'",
+    "DELETE FROM heartbeats WHERE beat_at < now() - interval '1 day'",
+    "DELETE FROM auth_sessions WHERE expires_at < now() - interval '30 days'",
+    "DELETE FROM media_loans WHERE created_at < now() - interval '7 days'",
+)
+
+
+@dataclass(frozen=True)
+class TaskNames:
+    advance: str
+    collect: str
+    refresh: str
+
+
+class Dispatcher:
+    """Finds due work with one cheap statement, whose cost depends on what is due and not on how many posts there are."""
+
+    def __init__(self, sessions: Sessions, send: Send, *, tasks: TaskNames, lanes_per_worker: int) -> None:
+        self._sessions = sessions
+        self._send = send
+        self._tasks = tasks
+        self._lanes_per_worker = lanes_per_worker
+
+    async def dispatch(self) -> None:
+        """Send one hint per worker's worth of due lanes, and one for each other kind of due work."""
+        most = self._lanes_per_worker * 8
+        async with unit_of_work(self._sessions) as uow:
+            row = (await uow.session.execute(_DUE, {"limit": most})).one()
+        hints = [self._tasks.advance] * -(-row.lanes // self._lanes_per_worker)
+        hints += [self._tasks.collect] * row.metrics + [self._tasks.refresh] * row.tokens
+        for hint in hints:
+            await asyncio.to_thread(self._send, hint)
+
+    async def maintain(self) -> None:
+        """Wake forgotten lanes, fold counts together, and delete what has expired."""
+        async with unit_of_work(self._sessions) as uow:
+            await PublicationRepository(uow.session).repair_lanes()
+        async with unit_of_work(self._sessions) as uow:
+            await PostCountRepository(uow.session).fold()
+        for statement in _TIDY:
+            async with unit_of_work(self._sessions) as uow:
+                await uow.session.execute(text(statement))

@@ -1,0 +1,178 @@
+"""The only place that opens, renews and stores the tokens of accounts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.db.engine import Sessions
+from app.db.unit_of_work import unit_of_work
+from app.kit.clock import Clock
+from app.kit.crypto import KeyRing
+from app.platforms.base import Grant, PlatformAdapter, ReconnectAccount, RetryLater
+from app.repositories.account_repository import AccountRepository
+from app.repositories.credential_repository import CredentialRepository, StoredCredential
+
+log = structlog.get_logger()
+
+REFRESH_LEASE = timedelta(seconds=45)
+REFRESH_RETRY = timedelta(minutes=10)
+FRESH_ENOUGH = timedelta(seconds=30)
+"""A token that lives no longer than this is renewed before it is used."""
+
+
+class TokenService:
+    def __init__(
+        self, sessions: Sessions, keyring: KeyRing, adapters: Mapping[str, PlatformAdapter], clock: Clock
+    ) -> None:
+        self._sessions = sessions
+        self._keyring = keyring
+        self._adapters = adapters
+        self._clock = clock
+
+    def seal(self, account_id: UUID, grant: Grant) -> tuple[bytes, str]:
+        """Encrypt a grant for one account; it opens under no other account's id."""
+        plain = json.dumps(
+            {
+                "access_token": grant.access_token,
+                "expires_at": _iso(grant.expires_at),
+                "refresh_token": grant.refresh_token,
+                "refresh_expires_at": _iso(grant.refresh_expires_at),
+                "refresh_due_at": _iso(grant.refresh_due_at),
+                "scopes": list(grant.scopes),
+                "extra": dict(grant.extra),
+            }
+        )
+        return self._keyring.encrypt(plain.encode(), context=str(account_id))
+
+    def open(self, account_id: UUID, ciphertext: bytes, key_version: str) -> Grant:
+        """Decrypt the grant of one account. Raises `KeyRingError`."""
+        value: dict[str, Any] = json.loads(
+            self._keyring.decrypt(ciphertext, version=key_version, context=str(account_id))
+        )
+        return Grant(
+            access_token=value["access_token"],
+            expires_at=_moment(value["expires_at"]),
+            refresh_token=value["refresh_token"],
+            refresh_expires_at=_moment(value["refresh_expires_at"]),
+            refresh_due_at=_moment(value["refresh_due_at"]),
+            scopes=tuple(value["scopes"]),
+            extra=value["extra"],
+        )
+
+    def needs_refresh(self, *, expires_at: datetime | None, refresh_due_at: datetime | None) -> bool:
+        """Whether a token should be renewed before the next use."""
+        now = self._clock()
+        if expires_at is not None and expires_at - now <= FRESH_ENOUGH:
+            return refresh_due_at is not None
+        return refresh_due_at is not None and refresh_due_at <= now
+
+    async def current(self, account_id: UUID) -> tuple[Grant, int]:
+        """Return the stored grant and its version. Raises `ReconnectAccount` when there is none."""
+        async with unit_of_work(self._sessions) as uow:
+            stored = await CredentialRepository(uow.session).find(account_id)
+        if stored is None:
+            raise ReconnectAccount("This account is not connected. Connect it again, then retry.")
+        return self.open(account_id, stored.ciphertext, stored.key_version), stored.version
+
+    async def refresh(self, account_id: UUID, *, seen_version: int) -> tuple[Grant, int]:
+        """Renew a token once, however many ask: whoever comes second gets the winner's token, or is told to wait.
+
+        Raises `RetryLater` while another refresh runs or the platform is away, `ReconnectAccount` when the platform
+        names the grant as dead. A failure that names nothing never disconnects anybody.
+        """
+        async with unit_of_work(self._sessions) as uow:
+            credentials = CredentialRepository(uow.session)
+            lease_id = await credentials.lease_refresh(account_id, version=seen_version, lease=REFRESH_LEASE)
+            stored = await credentials.find(account_id)
+        if stored is None:
+            raise ReconnectAccount("This account is not connected. Connect it again, then retry.")
+        if lease_id is None:
+            if stored.version != seen_version:
+                return self.open(account_id, stored.ciphertext, stored.key_version), stored.version
+            raise RetryLater("The account's access is just being renewed.", after=timedelta(seconds=2))
+        return await self._refresh_under(stored, lease_id)
+
+    async def _refresh_under(self, stored: StoredCredential, lease_id: UUID) -> tuple[Grant, int]:
+        grant = self.open(stored.account_id, stored.ciphertext, stored.key_version)
+        connector = self._adapters[stored.platform].connector
+        try:
+            renewed = await connector.refresh(
+                grant, account_id_external=stored.account_id_external, now=self._clock()
+            )
+        except ReconnectAccount as error:
+            await self._lose(stored.account_id, lease_id, error)
+            raise
+        except RetryLater:
+            async with unit_of_work(self._sessions) as uow:
+                await CredentialRepository(uow.session).end_refresh(
+                    stored.account_id, lease_id=lease_id, retry_at=self._clock() + REFRESH_RETRY
+                )
+            raise
+        async with unit_of_work(self._sessions) as uow:
+            credentials = CredentialRepository(uow.session)
+            if not await credentials.holds_refresh(stored.account_id, lease_id=lease_id):
+                log.warning("token.refresh_overtaken", account_id=str(stored.account_id))
+            await self.store(uow.session, stored.account_id, renewed)
+        log.info("token.refreshed", account_id=str(stored.account_id), platform=stored.platform)
+        return renewed, stored.version + 1
+
+    async def _lose(self, account_id: UUID, lease_id: UUID, error: ReconnectAccount) -> None:
+        async with unit_of_work(self._sessions) as uow:
+            credentials = CredentialRepository(uow.session)
+            if await credentials.holds_refresh(account_id, lease_id=lease_id):
+                await AccountRepository(uow.session).mark_expired(account_id, reason=error.sentence)
+                await credentials.end_refresh(account_id, lease_id=lease_id, retry_at=None)
+
+    async def store(self, session: Any, account_id: UUID, grant: Grant) -> None:
+        """Write a grant within the caller's transaction."""
+        ciphertext, version = self.seal(account_id, grant)
+        await CredentialRepository(session).store(
+            account_id,
+            ciphertext=ciphertext,
+            key_version=version,
+            expires_at=grant.expires_at,
+            refresh_due_at=grant.refresh_due_at,
+        )
+
+    async def refresh_due(self, *, limit: int = 50) -> int:
+        """Renew what is due ahead of expiry and return how many were tried. One failure does not stop the others."""
+        async with unit_of_work(self._sessions) as uow:
+            due = await CredentialRepository(uow.session).due_for_refresh(limit=limit)
+        for account_id in due:
+            try:
+                _, version = await self.current(account_id)
+                await self.refresh(account_id, seen_version=version)
+            except (RetryLater, ReconnectAccount) as error:
+                log.warning("token.refresh_failed", account_id=str(account_id), code=error.code)
+        return len(due)
+
+    async def rotate_keys(self) -> int:
+        """Encrypt everything with the newest key and return how many credentials were changed."""
+        changed = 0
+        while True:
+            async with unit_of_work(self._sessions) as uow:
+                credentials = CredentialRepository(uow.session)
+                batch = await credentials.other_versions(self._keyring.current, limit=100)
+                for stored in batch:
+                    plain = self._keyring.decrypt(
+                        stored.ciphertext, version=stored.key_version, context=str(stored.account_id)
+                    )
+                    ciphertext, version = self._keyring.encrypt(plain, context=str(stored.account_id))
+                    await credentials.reencrypt(stored.account_id, ciphertext=ciphertext, key_version=version)
+            if not batch:
+                return changed
+            changed += len(batch)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _moment(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None

@@ -1,0 +1,151 @@
+"""Every setting of PostPilot, typed and with units. Read from the environment, then `.env`, then the
+secrets that the installer generated (`DATA_DIR/secrets.env`)."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+def data_dir() -> Path:
+    """Return the data folder before the settings exist: the secrets file lies in it."""
+    return _absolute(os.environ.get("DATA_DIR") or _from_dotenv("DATA_DIR") or ".data")
+
+
+def _absolute(path: str) -> Path:
+    given = Path(path).expanduser()
+    return given if given.is_absolute() else PROJECT_ROOT / given
+
+
+def _from_dotenv(name: str) -> str | None:
+    dotenv = PROJECT_ROOT / ".env"
+    if not dotenv.exists():
+        return None
+    for line in dotenv.read_text(encoding="utf-8").splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() == name:
+            return value.strip().strip("'\"") or None
+    return None
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Names are the environment variables in lower case."""
+
+    model_config = SettingsConfigDict(env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    environment: Literal["development", "production", "test"] = "development"
+
+    # Places
+    data_dir: Path = Path(".data")
+    host: str = "127.0.0.1"
+    api_port: int = 8106
+    dashboard_port: int = 3106
+    landing_port: int = 3206
+    postgres_port: int = 5506
+    redis_port: int = 6406
+    sandbox_port: int = 8206
+    database_url: str = ""
+    redis_url: str = ""
+    public_url: str = ""
+    dashboard_url: str = ""
+    sandbox_url: str = ""
+
+    # Secrets, generated at install
+    jwt_secret_key: SecretStr = SecretStr("")
+    token_encryption_keys: SecretStr = SecretStr("")
+    platform_webhook_secret: SecretStr = SecretStr("")
+    sandbox_app_secret: SecretStr = SecretStr("")
+    postgres_password: SecretStr = SecretStr("")
+    demo_password: SecretStr = SecretStr("")
+    demo_email: str = "demo@example.com"
+
+    # Platform apps; a platform without credentials runs against the sandbox
+    instagram_app_id: str = ""
+    instagram_app_secret: SecretStr = SecretStr("")
+    facebook_app_id: str = ""
+    facebook_app_secret: SecretStr = SecretStr("")
+    tiktok_client_key: str = ""
+    tiktok_client_secret: SecretStr = SecretStr("")
+    tiktok_app_audited: bool = False
+    meta_graph_version: str = "v25.0"
+
+    # Platform hosts; set explicitly they always win
+    instagram_oauth_url: str = ""
+    instagram_api_url: str = ""
+    instagram_graph_url: str = ""
+    facebook_oauth_url: str = ""
+    facebook_graph_url: str = ""
+    meta_upload_url: str = ""
+    tiktok_auth_url: str = ""
+    tiktok_api_url: str = ""
+    tiktok_upload_hosts: str = ""
+
+    # Sign-in
+    access_token_minutes: int = Field(15, ge=1)
+    refresh_token_days: int = Field(30, ge=1)
+
+    # Publishing
+    late_post_grace_hours: float = Field(6.0, gt=0)
+    publish_retry_hours: float = Field(24.0, gt=0)
+    publish_concurrency: int = Field(200, ge=1, le=2000)
+    publish_lease_seconds: int = Field(30, ge=5)
+    dispatch_seconds: float = Field(1.0, gt=0)
+    visibility_seconds: int = Field(180, ge=1)
+    """How long a platform may take to show a new post in its lists: before that, its absence proves nothing."""
+    metrics_ages_minutes: tuple[float, ...] = (0.5, 15, 60, 360, 1440, 4320, 10080, 20160, 43200)
+    worker_processes: int = Field(1, ge=1, le=64)
+    api_workers: int = Field(1, ge=1, le=64)
+
+    # Media
+    media_allowed_networks: str = ""
+    """Extra networks (CIDR, comma-separated) that media URLs may point to, for shops with a media host of their own."""
+    media_max_bytes: int = Field(4_000_000_000, ge=1)
+
+    @field_validator("data_dir")
+    @classmethod
+    def _data_dir_is_absolute(cls, value: Path) -> Path:
+        return _absolute(str(value))
+
+    @property
+    def database_dsn(self) -> str:
+        """SQLAlchemy URL of the database: the embedded server unless `DATABASE_URL` names another."""
+        password = quote(self.postgres_password.get_secret_value(), safe="")
+        embedded = f"postgresql://postpilot:{password}@127.0.0.1:{self.postgres_port}/postpilot"
+        url = self.database_url or embedded
+        for scheme in ("postgres://", "postgresql://"):
+            if url.startswith(scheme):
+                return "postgresql+asyncpg://" + url[len(scheme) :]
+        return url
+
+    @property
+    def broker_url(self) -> str:
+        """URL of the broker: the embedded server unless `REDIS_URL` names another."""
+        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def public_base(self) -> str:
+        """Address under which platforms reach this installation, without a trailing slash."""
+        return (self.public_url or f"http://localhost:{self.api_port}").rstrip("/")
+
+    @property
+    def dashboard_base(self) -> str:
+        return (self.dashboard_url or f"http://localhost:{self.dashboard_port}").rstrip("/")
+
+    @property
+    def sandbox_base(self) -> str:
+        return (self.sandbox_url or f"http://localhost:{self.sandbox_port}").rstrip("/")
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """Read the settings once per process."""
+    files = (data_dir() / "secrets.env", PROJECT_ROOT / ".env")
+    return Settings(_env_file=files)  # type: ignore[call-arg]

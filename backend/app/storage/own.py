@@ -1,0 +1,55 @@
+"""Files that this installation serves itself, under `PUBLIC_URL/media/`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+SAMPLES = Path(__file__).resolve().parents[1] / "assets" / "samples"
+SAMPLES_PATH = "/media/samples/"
+LOANS_PATH = "/media/loans/"
+
+
+class OwnFiles:
+    """Finds our own files by their public address, and keeps copies of remote ones."""
+
+    def __init__(self, *, public_base: str, data_dir: Path) -> None:
+        self._public_base = public_base
+        self._copies = data_dir / "media" / "copies"
+
+    def url_of_sample(self, name: str) -> str:
+        return f"{self._public_base}{SAMPLES_PATH}{name}"
+
+    def url_of_loan(self, token: str, name: str) -> str:
+        return f"{self._public_base}{LOANS_PATH}{token}/{name}"
+
+    def find(self, url: str) -> Path | None:
+        """Return the file behind an address of ours, or `None` when the address is not ours or names nothing."""
+        prefix = self._public_base + SAMPLES_PATH
+        if not url.startswith(prefix):
+            return None
+        return self.sample(url[len(prefix) :])
+
+    def is_ours(self, url: str) -> bool:
+        return url.startswith(self._public_base + "/media/")
+
+    @staticmethod
+    def sample(name: str) -> Path | None:
+        """Return a sample by its plain file name."""
+        path = SAMPLES / name
+        return path if path.parent == SAMPLES and path.suffix in (".jpg", ".mp4") and path.is_file() else None
+
+    def copy_path(self, url: str) -> Path:
+        return self._copies / hashlib.sha256(url.encode()).hexdigest()
+
+    def keep_copy(self, url: str, content: bytes) -> Path:
+        """Store a copy of a remote file; readers never see half of one."""
+        path = self.copy_path(url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+        return path

@@ -1,0 +1,90 @@
+"""The Celery application. Light to import: beat needs nothing else."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
+
+from app.settings import get_settings
+
+settings = get_settings()
+
+DISPATCH = "publishing.dispatch"
+ADVANCE = "publishing.advance"
+MAINTAIN = "publishing.maintain"
+COLLECT = "metrics.collect"
+REFRESH = "accounts.refresh"
+
+app = Celery("postpilot", broker=settings.broker_url, set_as_current=True)
+app.conf.update(
+    include=["app.tasks.publishing", "app.tasks.metrics", "app.tasks.accounts"],
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_default_queue="default",
+    task_routes={"publishing.*": {"queue": "publishing"}},
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "visibility_timeout": 600,
+        "socket_connect_timeout": 3,
+        "socket_timeout": 10,
+        "socket_keepalive": True,
+        "retry_on_timeout": True,
+    },
+    # A message is only a hint: one that waited longer than this says nothing new.
+    beat_schedule={
+        "dispatch": {
+            "task": DISPATCH,
+            "schedule": settings.dispatch_seconds,
+            "options": {"expires": 5, "queue": "publishing"},
+        },
+        "maintain": {"task": MAINTAIN, "schedule": 60.0, "options": {"expires": 60, "queue": "publishing"}},
+    },
+    beat_max_loop_interval=60,
+    timezone="UTC",
+)
+
+
+def send(task_name: str) -> None:
+    """Send a hint. Blocks for a few seconds at most and may fail: the periodic sweep finds what it was about."""
+    app.send_task(task_name, expires=60, retry=False)
+
+
+@setup_logging.connect
+def _configure_logging(**_: object) -> None:
+    from app.kit.logs import configure
+
+    configure()
+    logging.getLogger("celery").setLevel(logging.WARNING)
+    logging.getLogger("kombu").setLevel(logging.WARNING)
+
+
+@worker_init.connect
+def _start_runtime(**_: object) -> None:
+    from app.tasks.runtime import runtime
+
+    runtime().start()
+
+
+@worker_shutting_down.connect
+def _hand_back(**_: object) -> None:
+    from app.tasks.runtime import runtime
+
+    runtime().stop_soon()
+
+
+@worker_shutdown.connect
+def _close_runtime(**_: object) -> None:
+    from app.tasks.runtime import runtime
+
+    runtime().close()

@@ -1,0 +1,26 @@
+"""Tasks of the publishing engine. Messages carry nothing: what to do stands in the database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.tasks.celery_app import ADVANCE, DISPATCH, MAINTAIN, app
+from app.tasks.runtime import LONGEST_DRAIN, runtime
+
+
+@app.task(name=DISPATCH)
+def dispatch() -> None:
+    """Look what is due and ask workers to do it. Safe to deliver twice."""
+    runtime().run(runtime().tick, timeout=timedelta(seconds=30))
+
+
+@app.task(name=ADVANCE)
+def advance() -> None:
+    """Work off what is due, in this process. Safe to deliver twice: a second call finds the first one running."""
+    runtime().run(lambda c: c.drain.run(longest=LONGEST_DRAIN), timeout=timedelta(minutes=10))
+
+
+@app.task(name=MAINTAIN)
+def maintain() -> None:
+    """Mend and tidy. Safe to deliver twice."""
+    runtime().run(lambda c: c.dispatcher.maintain(), timeout=timedelta(minutes=5))

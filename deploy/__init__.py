@@ -1,0 +1,1 @@
+"""Installing and running PostPilot on one machine: embedded servers, supervisor, doctor."""
