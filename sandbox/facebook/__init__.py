@@ -1,0 +1,1 @@
+"""Facebook Login and the Pages API, as described in the platform contract."""

@@ -1,0 +1,240 @@
+"""Publishing, the quota, reading back. Source: IG User Media Publish; IG User Content Publishing Limit; IG Media."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox import ids
+from sandbox.clock import graph_time
+from sandbox.core import Sandbox
+from sandbox.instagram import errors
+from sandbox.instagram.containers import status_code
+from sandbox.meta import params
+from sandbox.meta.auth import require_scope, require_token
+from sandbox.meta.errors import bad_parameter, missing_object
+from sandbox.meta.fields import ABSENT, Field, parse, render
+from sandbox.meta.paging import page
+from sandbox.records import Container, MediaItem, Persona, Post
+from sandbox.wire import Answer, Call, ok
+
+QUOTA_SECONDS = 86_400
+"""Window of the publishing quota, seconds. Source: IG User Content Publishing Limit."""
+LISTED_POSTS = 10_000
+"""Most recent media that can be listed. Source: IG User Media."""
+
+_MEDIA_FIELDS = frozenset(
+    {
+        "alt_text",
+        "caption",
+        "children",
+        "comments_count",
+        "id",
+        "is_shared_to_feed",
+        "like_count",
+        "media_product_type",
+        "media_type",
+        "media_url",
+        "owner",
+        "permalink",
+        "shortcode",
+        "thumbnail_url",
+        "timestamp",
+        "username",
+    }
+)
+_CHILD_FIELDS = frozenset(
+    {"id", "media_type", "media_url", "permalink", "shortcode", "timestamp", "username", "alt_text"}
+)
+
+
+async def publish(call: Call) -> Answer:
+    """`POST /{ig}/media_publish`."""
+    token = require_token(call)
+    require_scope(call, token, "instagram_business_basic", "instagram_business_content_publish")
+    values = params.read(call.params, {"creation_id": params.object_id}, ("creation_id",))
+    sandbox = call.sandbox
+    container = sandbox.state.containers.get(values["creation_id"])
+    if container is None or container.account_id != token.account_id:
+        raise errors.unknown_builder()
+    if container.kind in ("child_image", "child_video"):
+        raise bad_parameter("A carousel item cannot be published by itself")
+    match status_code(sandbox, container):
+        case "PUBLISHED" if sandbox.knobs.republish == "same_id":
+            return ok({"id": container.media_id})
+        case "PUBLISHED":
+            raise errors.unknown_builder()
+        case "EXPIRED":
+            raise errors.expired_builder()
+        case "ERROR":
+            raise errors.unusable_builder()
+        case "IN_PROGRESS":
+            raise errors.not_ready()
+    if quota_usage(sandbox, token.account_id) >= sandbox.knobs.instagram_quota_total:
+        raise errors.quota_reached()
+    post = _post(sandbox, container)
+    container.media_id = post.id
+    sandbox.state.containers.put(container)
+    sandbox.state.add_post(post)
+    return ok({"id": post.id})
+
+
+def quota_usage(sandbox: Sandbox, account_id: str, since: float | None = None) -> int:
+    """Return how many posts an account published through the API in the window; a carousel counts once."""
+    start = sandbox.clock.now() - QUOTA_SECONDS if since is None else since
+    usage = 0
+    for post in reversed(sandbox.state.timeline("instagram", account_id)):
+        if post.published_at <= start:
+            break
+        usage += 1
+    return usage
+
+
+async def limit(call: Call) -> Answer:
+    """`GET /{ig}/content_publishing_limit`."""
+    token = require_token(call)
+    values = params.read(call.params, {"since": params.number})
+    sandbox = call.sandbox
+    since = values.get("since")
+    if since is not None and not sandbox.clock.now() - QUOTA_SECONDS - 60 <= since <= sandbox.clock.now() + 60:
+        raise bad_parameter("Param since must be a time within the last 24 hours")
+
+    def value(field: Field) -> Any:
+        if field.name == "config":
+            return {"quota_total": sandbox.knobs.instagram_quota_total, "quota_duration": QUOTA_SECONDS}
+        return quota_usage(sandbox, token.account_id, since)
+
+    wanted = parse(call.params.get("fields") or "quota_usage")
+    return ok({"data": [render(wanted, "ContentPublishingLimit", frozenset({"quota_usage", "config"}), value)]})
+
+
+async def media_list(call: Call) -> Answer:
+    """`GET /{ig}/media`, newest first."""
+    token = require_token(call)
+    values = params.read(call.params, params.PAGING)
+    sandbox = call.sandbox
+    now = sandbox.clock.now()
+    since, until = values.get("since", 0), values.get("until", now)
+    posts = [
+        post
+        for post in reversed(sandbox.state.timeline("instagram", token.account_id)[-LISTED_POSTS:])
+        if post.listed_at <= now and since <= post.published_at <= until
+    ]
+    persona = owner(sandbox, token.account_id)
+    wanted = parse(call.params.get("fields") or "id")
+    return ok(
+        page(
+            call,
+            posts,
+            key=lambda post: post.id,
+            show=lambda post: {**media_node(call, post, persona, wanted), "id": post.id},
+        )
+    )
+
+
+async def media(call: Call) -> Answer:
+    """`GET /{media}`."""
+    token = require_token(call)
+    params.read(call.params, {})
+    sandbox = call.sandbox
+    post = sandbox.state.post("instagram", call.node)
+    if post is None or post.account_id != token.account_id:
+        raise missing_object(call.node)
+    if sandbox.clock.now() - post.published_at < sandbox.knobs.fresh_hidden_seconds:
+        raise missing_object(call.node)
+    wanted = parse(call.params.get("fields") or "id")
+    return ok({**media_node(call, post, owner(sandbox, token.account_id), wanted), "id": post.id})
+
+
+def owner(sandbox: Sandbox, account_id: str) -> Persona:
+    """Return the account behind a token."""
+    persona = sandbox.state.persona("instagram", account_id)
+    if persona is None:
+        raise missing_object(account_id)
+    return persona
+
+
+def media_node(call: Call, post: Post, persona: Persona, wanted: tuple[Field, ...]) -> dict[str, Any]:
+    """Show a published media with the wanted fields."""
+    counts = call.sandbox.totals(post, persona)
+
+    def value(field: Field) -> Any:
+        match field.name:
+            case "caption":
+                # Captions read back without the @ of mentions. Source: IG Media.
+                return post.text.replace("@", "") or ABSENT
+            case "media_type":
+                return {"image": "IMAGE", "reel": "VIDEO", "carousel": "CAROUSEL_ALBUM"}[post.kind]
+            case "media_product_type":
+                return "REELS" if post.kind == "reel" else "FEED"
+            case "media_url" | "thumbnail_url":
+                if field.name == "thumbnail_url" and post.media[0]["kind"] == "image":
+                    return ABSENT
+                return f"{call.base_url}/media/{post.media[0]['file']}"
+            case "permalink":
+                return f"{call.base_url}/p/{post.shortcode}"
+            case "shortcode":
+                return post.shortcode
+            case "timestamp":
+                return graph_time(post.published_at)
+            case "username":
+                return persona.username
+            case "owner":
+                return {"id": persona.account_id}
+            case "like_count":
+                return counts.likes
+            case "comments_count":
+                return counts.comments
+            case "alt_text":
+                return post.media[0]["alt"] or ABSENT
+            case "is_shared_to_feed":
+                return post.kind == "reel" or ABSENT
+            case "children":
+                if post.kind != "carousel":
+                    return ABSENT
+                below = field.below or (Field("id"),)
+                return {"data": [_child_node(call, post, persona, item, below) for item in post.media]}
+        return post.id
+
+    return render(wanted, "IGMedia", _MEDIA_FIELDS, value)
+
+
+def _child_node(call: Call, post: Post, persona: Persona, item: MediaItem, wanted: tuple[Field, ...]) -> dict[str, Any]:
+    def value(field: Field) -> Any:
+        match field.name:
+            case "media_type":
+                return item["kind"].upper()
+            case "media_url":
+                return f"{call.base_url}/media/{item['file']}"
+            case "permalink":
+                return f"{call.base_url}/p/{post.shortcode}"
+            case "shortcode":
+                return post.shortcode
+            case "timestamp":
+                return graph_time(post.published_at)
+            case "username":
+                return persona.username
+            case "alt_text":
+                return item["alt"] or ABSENT
+        return item["id"]
+
+    return {**render(wanted, "IGMedia", _CHILD_FIELDS, value), "id": item["id"]}
+
+
+def _post(sandbox: Sandbox, container: Container) -> Post:
+    now = sandbox.clock.now()
+    sources = [sandbox.state.containers.get(child) for child in container.children] or [container]
+    items = [
+        MediaItem(**{**item, "id": ids.digits("179", 17)}) for source in sources if source for item in source.media
+    ]
+    return Post(
+        platform="instagram",
+        account_id=container.account_id,
+        id=ids.digits("179", 17),
+        kind=container.kind,
+        text=container.caption,
+        shortcode=ids.shortcode("D"),
+        published_at=now,
+        listed_at=now + sandbox.knobs.visibility_seconds,
+        source_id=container.id,
+        media=items,
+    )

@@ -1,0 +1,1 @@
+"""TikTok Login Kit, Content Posting API and Display API, as described in the platform contract."""
