@@ -1,0 +1,1 @@
+"""Instagram, by the Instagram API with Instagram Login."""

@@ -1,0 +1,96 @@
+"""Numbers of Instagram posts.
+
+Source: Instagram Platform › reference IG Media Insights, v25.0, read 2026-11-23. Values are lifetime totals, up to 48 h
+late; what is not available comes as an empty list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from app.platforms.base import Auth, FixContent, MetricValues, PlatformError, PostRef, ReconnectAccount
+from app.platforms.instagram.client import InstagramClient
+from app.platforms.meta import rows_of
+
+COLUMNS = {"impressions": "views", "reach": "reach", "likes": "likes", "comments": "comments", "shares": "shares"}
+"""Our column by Instagram's metric, the same for feed posts and reels. Clicks do not exist here."""
+
+_AT_ONCE = 5
+
+
+class InstagramMetrics:
+    """Reads insights post by post: Instagram has no call for several."""
+
+    batch_size = 25
+
+    def __init__(self, client: InstagramClient) -> None:
+        self.client = client
+
+    async def read(self, auth: Auth, posts: Sequence[PostRef]) -> Mapping[str, MetricValues]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(post: PostRef) -> MetricValues | None:
+            async with gate:
+                return await self._one(auth, post.platform_post_id)
+
+        values = await asyncio.gather(*(one(post) for post in posts))
+        return {post.platform_post_id: value for post, value in zip(posts, values, strict=True) if value is not None}
+
+    async def _one(self, auth: Auth, media_id: str) -> MetricValues | None:
+        try:
+            return _values(await self._insights(auth, media_id, list(COLUMNS.values())))
+        except FixContent:  # one metric that this post does not have fails the whole call
+            return await self._metric_by_metric(auth, media_id)
+        except PlatformError as error:
+            return await self._counts(auth, media_id, error)
+
+    async def _insights(self, auth: Auth, media_id: str, names: list[str]) -> dict[str, int]:
+        data = await self.client.graph.get(
+            auth, "instagram.insights", f"/{quote(media_id)}/insights", f"metric={','.join(names)}"
+        )
+        return {str(row.get("name")): value for row in rows_of(data) if (value := _value(row)) is not None}
+
+    async def _metric_by_metric(self, auth: Auth, media_id: str) -> MetricValues:
+        found: dict[str, int] = {}
+        for name in COLUMNS.values():
+            try:
+                found |= await self._insights(auth, media_id, [name])
+            except FixContent:
+                continue
+        return _values(found)
+
+    async def _counts(self, auth: Auth, media_id: str, refusal: PlatformError) -> MetricValues | None:
+        """Read the public counters when insights are refused; `None` when the post is not there at all."""
+        no_insights = isinstance(refusal, ReconnectAccount) and refusal.platform_code == "10"
+        if not no_insights and refusal.platform_code != "100/33":
+            raise refusal
+        try:
+            data = await self.client.graph.get(
+                auth, "instagram.media_counts", f"/{quote(media_id)}", "fields=like_count,comments_count"
+            )
+        except PlatformError as error:
+            if error.platform_code == "100/33":
+                return None
+            raise
+        return MetricValues(likes=_integer(data.get("like_count")), comments=_integer(data.get("comments_count")))
+
+
+def _values(found: Mapping[str, int]) -> MetricValues:
+    return MetricValues(**{column: found.get(name) for column, name in COLUMNS.items()})
+
+
+def _value(row: Mapping[str, Any]) -> int | None:
+    total = row.get("total_value")
+    if isinstance(total, dict):
+        return _integer(total.get("value"))
+    values = row.get("values")
+    if isinstance(values, list) and values and isinstance(values[0], dict):
+        return _integer(values[0].get("value"))
+    return None
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

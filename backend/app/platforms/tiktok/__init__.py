@@ -1,0 +1,1 @@
+"""TikTok, by the Content Posting API and the Display API."""

@@ -1,0 +1,41 @@
+"""Numbers of TikTok posts.
+
+Source: Display API › Query Videos and Video Object, 2026-08-24, read 2026-11-23. Lifetime totals, public posts only;
+reach and clicks do not exist there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.platforms.base import Auth, MetricValues, PostRef
+from app.platforms.tiktok.client import TikTokClient
+
+QUERY_MAX_IDS = 20
+
+
+class TikTokMetrics:
+    """Reads up to 20 posts in one call."""
+
+    batch_size = QUERY_MAX_IDS
+
+    def __init__(self, client: TikTokClient) -> None:
+        self.client = client
+
+    async def read(self, auth: Auth, posts: Sequence[PostRef]) -> Mapping[str, MetricValues]:
+        ids = list(dict.fromkeys(post.platform_post_id for post in posts if post.platform_post_id))
+        found: dict[str, MetricValues] = {}
+        for start in range(0, len(ids), QUERY_MAX_IDS):
+            for video in await self.client.videos(auth, ids[start : start + QUERY_MAX_IDS]):
+                found[str(video.get("id"))] = MetricValues(
+                    impressions=_integer(video.get("view_count")),
+                    likes=_integer(video.get("like_count")),
+                    comments=_integer(video.get("comment_count")),
+                    shares=_integer(video.get("share_count")),
+                )
+        return {post_id: value for post_id, value in found.items() if post_id in ids}
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
