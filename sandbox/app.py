@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from sandbox.control import Control
 from sandbox.core import Sandbox
 from sandbox.dialect import Dialect
+from sandbox.facebook.routes import resolve as resolve_facebook
 from sandbox.faults import Fault, Plan
 from sandbox.instagram.containers import fetch_video
 from sandbox.instagram.routes import resolve as resolve_instagram
@@ -41,6 +42,7 @@ class App:
         self.pages = Pages(self.sandbox)
         self.dialects: dict[str, Dialect] = {
             "instagram": GraphDialect("instagram", resolve_instagram),
+            "facebook": GraphDialect("facebook", resolve_facebook),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
