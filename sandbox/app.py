@@ -18,6 +18,8 @@ from sandbox.instagram.routes import resolve as resolve_instagram
 from sandbox.meta.dialect import GraphDialect
 from sandbox.pages import Pages
 from sandbox.settings import Settings
+from sandbox.tiktok.dialect import TikTokDialect
+from sandbox.tiktok.publishing import pull_media
 from sandbox.wire import Answer, BadBodyError, Call, Endpoint, PlatformError, ok, open_call, send_answer
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class App:
         self.dialects: dict[str, Dialect] = {
             "instagram": GraphDialect("instagram", resolve_instagram),
             "facebook": GraphDialect("facebook", resolve_facebook),
+            "tiktok": TikTokDialect(),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,6 +136,9 @@ class App:
         for container in self.sandbox.state.containers:
             if not container.ready_at and container.kind in ("reel", "child_video"):
                 self.sandbox.spawn(fetch_video(self.sandbox, container))
+        for publish in self.sandbox.state.publishes:
+            if publish.urls and not publish.ready_at:
+                self.sandbox.spawn(pull_media(self.sandbox, publish))
 
 
 def _before(dialect: Dialect, call: Call, plan: Plan) -> Answer | None:
