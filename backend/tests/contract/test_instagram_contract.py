@@ -12,7 +12,6 @@ from app.platforms.base import (
     ConnectedProfile,
     Draft,
     FixContent,
-    MediaItem,
     MetricValues,
     Outcome,
     PlatformAdapter,
@@ -182,6 +181,7 @@ class TestLostAnswers:
         other = Driver(adapter, profile, host)
         await other.publish(Draft("Same text", media=(image,)))
         sandbox.advance(120)
+        driver.offset = timedelta(seconds=120)
         sandbox.fault("instagram.publish", "drop_before")
         done = await driver.publish(Draft("Same text", media=(image,)))
         first, second = sorted(published(sandbox, profile), key=lambda post: post["published_at"])

@@ -140,7 +140,7 @@ class FacebookClient:
         body = {"upload_phase": "finish", "video_id": video_id, "video_state": "PUBLISHED", "description": description}
         data = await self.graph.post(
             auth,
-            "facebook.video_finish",
+            "facebook.reel_finish",
             f"/{quote(auth.account_id_external)}/video_reels",
             body,
             purpose=Purpose.submit,

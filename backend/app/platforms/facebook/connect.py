@@ -34,7 +34,7 @@ SCOPES = (
     "read_insights",
     "business_management",
 )
-"""Asked for at once: a grant is frozen when it is given. Without `business_management` a portfolio's Pages are hidden."""
+"""Asked for at once: a grant is frozen when given. Without `business_management` a portfolio's Pages are hidden."""
 NEEDED = ("pages_show_list", "pages_manage_posts", "pages_read_engagement")
 
 PUBLISH_TASKS = frozenset({"CREATE_CONTENT", "MANAGE", "PROFILE_PLUS_CREATE_CONTENT", "PROFILE_PLUS_FULL_CONTROL"})

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from app.platforms.base import JSON, Auth, FixContent, MetricValues, PlatformError, PostRef
+from app.platforms.base import JSON, Auth, FixContent, MetricValues, Permanent, PlatformError, PostRef
 from app.platforms.facebook.client import FacebookClient
 from app.platforms.meta import rows_of
 
@@ -71,9 +71,7 @@ class FacebookMetrics:
         fields = quote(_NODE_FIELDS, safe=",()")
         try:
             data = await self.client.graph.get(auth, "facebook.posts", "/", f"ids={','.join(ids)}&fields={fields}")
-        except PlatformError as error:
-            if error.platform_code is None or not error.platform_code.startswith("100"):
-                raise
+        except (FixContent, Permanent):
             data = {}
             for node_id in ids:
                 try:

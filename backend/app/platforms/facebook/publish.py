@@ -1,7 +1,8 @@
 """Getting one post onto a Facebook Page: bytes first, unseen, then the one call that shows them.
 
 Source: Pages API › Posts, Graph reference Page › Photos and Videos, Reels Publishing, v25.0, read 2026-11-23.
-Everything with media has an id before it is public, by which a lost answer can be looked up; text and links are recognised.
+Everything with media has an id before it is public, by which a lost answer can be looked up; text and links are
+recognised by what they say.
 """
 
 from __future__ import annotations
