@@ -73,15 +73,14 @@ def write_command() -> None:
     command.chmod(0o755)
 
 
-def step(title: str, command: list) -> None:
+def step(title: str, command: list[str | Path]) -> None:
     started = time.monotonic()
     say(f"{title} …")
     environment = {**os.environ, "VIRTUAL_ENV": str(VENV), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
-        fail(
-            f"{title} failed:\n{done.stderr.strip()[-3000:]}\nCheck the network and the package index, then run it again."
-        )
+        reason = done.stderr.strip()[-3000:]
+        fail(f"{title} failed:\n{reason}\nCheck the network and the package index, then run it again.")
     say(f"{title}: done in {time.monotonic() - started:.1f} s")
 
 

@@ -148,4 +148,4 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """Read the settings once per process."""
     files = (data_dir() / "secrets.env", PROJECT_ROOT / ".env")
-    return Settings(_env_file=files)  # type: ignore[call-arg]
+    return Settings(_env_file=files)

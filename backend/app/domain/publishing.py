@@ -22,7 +22,7 @@ class Patience:
 def backoff(tries: int, *, after: timedelta | None, chance: random.Random) -> timedelta:
     """Return how long to wait after the n-th failed try: doubling with full jitter on the upper half, never sooner
     than the platform asked for."""
-    ceiling = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2 ** min(tries, 10))
+    ceiling = min(BACKOFF_LONGEST, BACKOFF_FIRST * (1 << min(tries, 10)))
     wait = ceiling * chance.uniform(0.5, 1.0)
     if after is None:
         return wait

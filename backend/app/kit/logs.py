@@ -8,7 +8,9 @@ import structlog
 
 def configure(level: int = logging.INFO) -> None:
     """Send our events and those of libraries to the standard error stream; colours only for people."""
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
     structlog.configure(

@@ -59,18 +59,14 @@ class AccountRepository:
         }
         statement = (
             insert(SocialAccount)
-            .values(
-                id=new_id(), user_id=user_id, platform=platform, account_id_external=account_id_external, **values
-            )
+            .values(id=new_id(), user_id=user_id, platform=platform, account_id_external=account_id_external, **values)
             .on_conflict_do_update(
                 index_elements=["user_id", "platform", "account_id_external"],
                 set_={**values, "updated_at": func.now()},
             )
             .returning(SocialAccount)
         )
-        account = (
-            await self._session.scalars(statement, execution_options={"populate_existing": True})
-        ).one()
+        account = (await self._session.scalars(statement, execution_options={"populate_existing": True})).one()
         await self._session.execute(
             text("INSERT INTO publishing_lanes (account_id) VALUES (:id) ON CONFLICT DO NOTHING"), {"id": account.id}
         )

@@ -78,9 +78,7 @@ class CredentialRepository:
         )
 
     async def erase(self, account_id: UUID) -> None:
-        await self._session.execute(
-            text("DELETE FROM account_credentials WHERE account_id = :id"), {"id": account_id}
-        )
+        await self._session.execute(text("DELETE FROM account_credentials WHERE account_id = :id"), {"id": account_id})
 
     async def lease_refresh(self, account_id: UUID, *, version: int, lease: timedelta) -> UUID | None:
         """Win the right to refresh version `version`, or `None`: somebody else does it, or has done it."""

@@ -15,9 +15,7 @@ class PostCountRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def count(
-        self, user_id: UUID, *, status: str | None, platform: str | None, account_id: UUID | None
-    ) -> int:
+    async def count(self, user_id: UUID, *, status: str | None, platform: str | None, account_id: UUID | None) -> int:
         """Return exactly how many posts of a user match; the cost does not grow with their number."""
         conditions = ["user_id = :user_id"]
         parameters: dict[str, object] = {"user_id": user_id}

@@ -100,8 +100,9 @@ FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS j(
 """)
 
 _SAVE = text("""
-UPDATE publications SET step = :step, progress = CAST(:progress AS jsonb), tries = :tries,
-    submitted_at = CASE WHEN :submitting THEN clock_timestamp() WHEN :step IN ('prepare', 'process') THEN NULL
+UPDATE publications SET step = CAST(:step AS text), progress = CAST(:progress AS jsonb), tries = :tries,
+    submitted_at = CASE WHEN CAST(:submitting AS boolean) THEN clock_timestamp()
+                        WHEN CAST(:step AS text) IN ('prepare', 'process') THEN NULL
                         ELSE submitted_at END,
     due_at = clock_timestamp() + :wait, error_code = :error_code, error_message = :error_message,
     platform_code = :platform_code, platform_trace_id = :platform_trace_id
@@ -111,13 +112,15 @@ WHERE id = :id
 _FINISH = text("""
 WITH done AS (
     UPDATE publications SET step = :step, progress = CAST(:progress AS jsonb), finished_at = clock_timestamp(),
-        outcome = :outcome, error_code = :error_code, error_message = :error_message, platform_code = :platform_code,
-        platform_trace_id = :platform_trace_id
+        outcome = :outcome, error_code = CAST(:error_code AS text), error_message = CAST(:error_message AS text),
+        platform_code = :platform_code, platform_trace_id = :platform_trace_id
     WHERE id = :id RETURNING post_id, account_id, user_id
 )
-UPDATE posts SET status = :post_status, error_code = :error_code, error_message = :error_message,
+UPDATE posts SET status = CAST(:post_status AS text), error_code = CAST(:error_code AS text),
+    error_message = CAST(:error_message AS text),
     platform_post_id = COALESCE(:platform_post_id, platform_post_id), permalink = COALESCE(:permalink, permalink),
-    posted_at = CASE WHEN :post_status = 'posted' THEN clock_timestamp() ELSE posted_at END, updated_at = now()
+    posted_at = CASE WHEN CAST(:post_status AS text) = 'posted' THEN clock_timestamp() ELSE posted_at END,
+    updated_at = now()
 FROM done WHERE posts.id = done.post_id
 """)
 
@@ -252,9 +255,7 @@ class PublicationRepository:
 
     async def holds(self, claim: Claim) -> bool:
         """Lock the lane and say whether the lease is still ours. The first statement of everything that records."""
-        row = await self._session.execute(
-            _LOCK_LANE, {"account_id": claim.account_id, "lease_id": claim.lease_id}
-        )
+        row = await self._session.execute(_LOCK_LANE, {"account_id": claim.account_id, "lease_id": claim.lease_id})
         return row.first() is not None
 
     async def release(self, claim: Claim, *, pause: timedelta | None = None) -> None:

@@ -53,7 +53,7 @@ class HealthService:
                 "beat",
                 silence.get("dispatch"),
                 DISPATCH_SILENCE,
-                "Due posts are not being dispatched: beat, the broker or every worker stands still. `make doctor` says which.",
+                "Due posts are not dispatched: beat, broker or worker stands still. `make doctor` says which.",
             ),
             Check(
                 "punctuality",

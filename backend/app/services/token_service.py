@@ -102,9 +102,7 @@ class TokenService:
         grant = self.open(stored.account_id, stored.ciphertext, stored.key_version)
         connector = self._adapters[stored.platform].connector
         try:
-            renewed = await connector.refresh(
-                grant, account_id_external=stored.account_id_external, now=self._clock()
-            )
+            renewed = await connector.refresh(grant, account_id_external=stored.account_id_external, now=self._clock())
         except ReconnectAccount as error:
             await self._lose(stored.account_id, lease_id, error)
             raise

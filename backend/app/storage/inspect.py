@@ -11,6 +11,7 @@ from pymediainfo import MediaInfo
 
 IMAGE_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 VIDEO_TYPES = {"MPEG-4": "video/mp4", "QuickTime": "video/quicktime", "WebM": "video/webm"}
+CODECS = {"AVC": "h264", "HEVC": "hevc", "VP8": "vp8", "VP9": "vp9", "AV1": "av1"}
 
 Facts = dict[str, Any]
 
@@ -55,7 +56,7 @@ def _video(content: bytes, size_bytes: int | None) -> Facts | None:
         facts |= {
             "width_px": width,
             "height_px": height,
-            "codec": track.format,
+            "codec": CODECS.get(track.format, str(track.format).lower()),
             "frame_rate": float(track.frame_rate) if track.frame_rate else None,
             "duration_seconds": float(track.duration) / 1000 if track.duration else None,
         }

@@ -47,7 +47,7 @@ class TaskNames:
 
 
 class Dispatcher:
-    """Finds due work with one cheap statement, whose cost depends on what is due and not on how many posts there are."""
+    """Finds due work with one cheap statement: its cost depends on what is due, not on how many posts there are."""
 
     def __init__(self, sessions: Sessions, send: Send, *, tasks: TaskNames, lanes_per_worker: int) -> None:
         self._sessions = sessions

@@ -95,9 +95,7 @@ class Drain:
 
     async def _claim(self, limit: int) -> int:
         async with unit_of_work(self._sessions) as uow:
-            claimed = await PublicationRepository(uow.session).claim(
-                limit=limit, lease=self._lease, owner=self._owner
-            )
+            claimed = await PublicationRepository(uow.session).claim(limit=limit, lease=self._lease, owner=self._owner)
         for claim, due in claimed:
             self._tasks[claim.lease_id] = asyncio.create_task(self._advance(claim, due))
         return len(claimed)
@@ -107,7 +105,12 @@ class Drain:
             await self._engine.advance(claim, due)
         except (SQLAlchemyError, OSError) as error:
             # The row is the truth and it is not reachable: the lease runs out, and somebody takes it up again.
-            log.warning("publication.unrecorded", account_id=str(claim.account_id), error=type(error).__name__)
+            log.warning(
+                "publication.unrecorded",
+                account_id=str(claim.account_id),
+                error=type(error).__name__,
+                reason=str(error).partition("\n")[0][:300],
+            )
         finally:
             self._tasks.pop(claim.lease_id, None)
 

@@ -138,7 +138,7 @@ class PublishingEngine:
             await self._failed(work, error)
         except SQLAlchemyError:
             raise  # the database is away: nothing can be recorded, the lease runs out and the work is taken up again
-        except Exception as error:  # noqa: BLE001 - the boundary of one publication: the others go on
+        except Exception as error:
             log.exception("publication.defect", publication_id=str(work.due.id), step=work.step)
             await self._failed(work, _as_platform_error(work.step, error))
 
@@ -188,9 +188,6 @@ class PublishingEngine:
                 case Phase.ready:
                     await self._submit(work, auth, draft, media)
                     if work.step is Step.confirm and await self._go_on(work, Step.confirm, work.progress):
-                        return
-                    if work.progress.phase is Phase.published:
-                        await self._publish(work)
                         return
                 case Phase.submitted:
                     async with asyncio.timeout(STEP_SECONDS):
@@ -308,7 +305,8 @@ class PublishingEngine:
             await self._fail(work, UNKNOWN)
         else:
             reason = f" The last answer was: {trouble.sentence}" if trouble and trouble.sentence else ""
-            sentence = f"We tried for {_spell(self._patience.give_up)} without success.{reason} Publish it again when you like."
+            tried = _spell(self._patience.give_up)
+            sentence = f"We tried for {tried} without success.{reason} Publish it again when you like."
             await self._fail(work, Trouble("gave_up", sentence, *(_support(trouble))))
         return True
 
@@ -320,7 +318,9 @@ class PublishingEngine:
         try:
             await self._tokens.refresh(work.due.account_id, seen_version=work.due.credential_version or 0)
         except ReconnectAccount as error:
-            await self._account_lost(work, error, Trouble(error.code, error.sentence, error.platform_code, error.trace_id))
+            await self._account_lost(
+                work, error, Trouble(error.code, error.sentence, error.platform_code, error.trace_id)
+            )
         except RetryLater as error:
             await self._later(work, after=error.after, trouble=trouble)
         else:
@@ -483,7 +483,7 @@ UNCERTAIN = Trouble(
 )
 UNKNOWN = Trouble(
     "outcome_unknown",
-    "The platform cannot tell us whether this post went out. Look at the account: if it is not there, publish it again.",
+    "The platform cannot tell whether this post went out. Look at the account: if it is not there, publish it again.",
 )
 
 
@@ -543,4 +543,3 @@ def _spell(span: timedelta) -> str:
         return f"{minutes} minutes"
     hours = round(minutes / 60)
     return f"{hours} hours" if hours < 48 else f"{round(hours / 24)} days"
-

@@ -1,0 +1,106 @@
+"""What routes are given. This file and `main.py` are where the parts are put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query, Request
+
+from app.composition import Container
+from app.db.unit_of_work import UnitOfWork, unit_of_work
+from app.domain.errors import InvalidToken, NotAuthenticated
+from app.repositories.user_repository import Identity, UserRepository
+from app.services.account_service import AccountService
+from app.services.analytics_service import AnalyticsService
+from app.services.auth_service import AuthService, TokenRules, read_token
+from app.services.calendar_service import CalendarService
+from app.services.media_service import MediaService
+from app.services.post_service import PostService
+
+
+def get_container(request: Request) -> Container:
+    container: Container = request.app.state.container
+    return container
+
+
+ContainerDep = Annotated[Container, Depends(get_container)]
+
+
+async def request_uow(container: ContainerDep) -> AsyncIterator[UnitOfWork]:
+    """One transaction per request, committed before the answer is sent."""
+    async with unit_of_work(container.sessions, container.send) as uow:
+        yield uow
+
+
+Uow = Annotated[UnitOfWork, Depends(request_uow, scope="function")]
+
+
+def token_rules(container: ContainerDep) -> TokenRules:
+    return container.token_rules
+
+
+def read_claims(request: Request, container: ContainerDep) -> dict[str, Any]:
+    """Return the claims of the access token. Raises `NotAuthenticated`, `InvalidToken`."""
+    header = request.headers.get("authorization")
+    if not header:
+        raise NotAuthenticated
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticated
+    return read_token(token.strip(), container.token_rules.secret, kind="access")
+
+
+Claims = Annotated[dict[str, Any], Depends(read_claims)]
+
+
+async def current_user(claims: Claims, container: ContainerDep) -> Identity:
+    """Return who is asking, read in a transaction of its own."""
+    try:
+        user_id = UUID(claims["sub"])
+    except ValueError as error:
+        raise InvalidToken from error
+    async with unit_of_work(container.sessions) as uow:
+        identity = await UserRepository(uow.session).identity(user_id)
+    if identity is None or not identity.is_active:
+        raise InvalidToken
+    return identity
+
+
+CurrentUser = Annotated[Identity, Depends(current_user)]
+
+
+def auth_service(uow: Uow, container: ContainerDep) -> AuthService:
+    return AuthService(uow, container.token_rules, container.clock)
+
+
+def account_service(container: ContainerDep) -> AccountService:
+    return container.accounts
+
+
+def media_service(container: ContainerDep) -> MediaService:
+    return container.media
+
+
+def post_service(uow: Uow, container: ContainerDep) -> PostService:
+    return PostService(uow, container.adapters, container.media, container.clock)
+
+
+def calendar_service(uow: Uow) -> CalendarService:
+    return CalendarService(uow)
+
+
+def analytics_service(uow: Uow) -> AnalyticsService:
+    return AnalyticsService(uow)
+
+
+AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
+AccountServiceDep = Annotated[AccountService, Depends(account_service)]
+MediaServiceDep = Annotated[MediaService, Depends(media_service)]
+PostServiceDep = Annotated[PostService, Depends(post_service)]
+CalendarServiceDep = Annotated[CalendarService, Depends(calendar_service)]
+AnalyticsServiceDep = Annotated[AnalyticsService, Depends(analytics_service)]
+
+Page = Annotated[int, Query(ge=1, le=1_000_000)]
+PerPage = Annotated[int, Query(ge=1, le=100)]

@@ -1,0 +1,208 @@
+"""Puts the parts of one process together, from its settings. Used by the API, the workers and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import redis.asyncio
+import redis.exceptions
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db.engine import Sessions, make_engine, make_sessions
+from app.db.unit_of_work import Send
+from app.domain.publishing import Patience
+from app.domain.vocabulary import AccountMode, Platform
+from app.kit.clock import Clock, utc_now
+from app.kit.crypto import KeyRing
+from app.platforms.consent import HttpSandboxConsent
+from app.platforms.registry import Adapters, FacebookConfig, InstagramConfig, TikTokConfig, build_adapters
+from app.services.account_service import AccountService
+from app.services.auth_service import TokenRules
+from app.services.health_service import HealthService
+from app.services.media_service import MediaService
+from app.services.metrics_service import MetricsService
+from app.services.publishing.dispatcher import Dispatcher, TaskNames
+from app.services.publishing.drain import Drain
+from app.services.publishing.engine import PublishingEngine
+from app.services.publishing.media import MediaLender
+from app.services.token_service import TokenService
+from app.settings import Settings
+from app.storage.own import OwnFiles
+from app.storage.remote import RemoteFiles, parse_networks
+
+SANDBOX_APP = "postpilot-sandbox"
+TASKS = TaskNames(advance="publishing.advance", collect="metrics.collect", refresh="accounts.refresh")
+
+
+@dataclass(frozen=True)
+class Container:
+    """Everything one process works with."""
+
+    settings: Settings
+    engine: AsyncEngine
+    sessions: Sessions
+    clock: Clock
+    send: Send
+    adapters: Adapters
+    token_rules: TokenRules
+    tokens: TokenService
+    accounts: AccountService
+    media: MediaService
+    metrics: MetricsService
+    publishing: PublishingEngine
+    drain: Drain
+    dispatcher: Dispatcher
+    health: HealthService
+    own_files: OwnFiles
+    remote_files: RemoteFiles
+    dashboard_base: str
+
+    async def aclose(self) -> None:
+        await self.adapters.aclose()
+        await self.remote_files.aclose()
+        await self.engine.dispose()
+
+
+def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock = utc_now) -> Container:
+    """Build the parts. Nothing is connected until it is used."""
+    engine = make_engine(settings.database_dsn, application_name=f"postpilot-{worker}"[:63])
+    sessions = make_sessions(engine)
+    adapters = build_adapters_from(settings)
+    keyring = KeyRing.parse(settings.token_encryption_keys.get_secret_value())
+    tokens = TokenService(sessions, keyring, adapters, clock)
+    own = OwnFiles(public_base=settings.public_base, data_dir=settings.data_dir)
+    remote = RemoteFiles(allowed=parse_networks(settings.media_allowed_networks))
+    ages = tuple(timedelta(minutes=minutes) for minutes in settings.metrics_ages_minutes)
+    late_grace = timedelta(hours=settings.late_post_grace_hours)
+    publishing = PublishingEngine(
+        sessions=sessions,
+        adapters=adapters,
+        tokens=tokens,
+        lender=MediaLender(sessions=sessions, own=own, remote=remote, max_bytes=settings.media_max_bytes),
+        patience=Patience(late_grace=late_grace, give_up=timedelta(hours=settings.publish_retry_hours)),
+        first_metrics_age=ages[0],
+        worker=worker,
+        clock=clock,
+    )
+    return Container(
+        settings=settings,
+        engine=engine,
+        sessions=sessions,
+        clock=clock,
+        send=send,
+        adapters=adapters,
+        token_rules=TokenRules(
+            secret=settings.jwt_secret_key.get_secret_value(),
+            access_life=timedelta(minutes=settings.access_token_minutes),
+            refresh_life=timedelta(days=settings.refresh_token_days),
+        ),
+        tokens=tokens,
+        accounts=AccountService(
+            sessions=sessions,
+            adapters=adapters,
+            tokens=tokens,
+            consent=HttpSandboxConsent(settings.sandbox_base),
+            modes=modes(settings),
+            public_base=settings.public_base,
+            late_grace=late_grace,
+            clock=clock,
+            send=send,
+        ),
+        media=MediaService(sessions, own, remote),
+        metrics=MetricsService(sessions, adapters, tokens, ages=ages),
+        publishing=publishing,
+        drain=Drain(
+            engine=publishing,
+            sessions=sessions,
+            concurrency=settings.publish_concurrency,
+            lease=timedelta(seconds=settings.publish_lease_seconds),
+            owner=worker,
+        ),
+        dispatcher=Dispatcher(sessions, send, tasks=TASKS, lanes_per_worker=settings.publish_concurrency),
+        health=HealthService(sessions, lambda: _ping(settings.broker_url)),
+        own_files=own,
+        remote_files=remote,
+        dashboard_base=settings.dashboard_base,
+    )
+
+
+def modes(settings: Settings) -> Mapping[str, AccountMode]:
+    """A platform with credentials set is live, one without is sandbox."""
+    live = {
+        Platform.instagram: bool(settings.instagram_app_id),
+        Platform.facebook: bool(settings.facebook_app_id),
+        Platform.tiktok: bool(settings.tiktok_client_key),
+    }
+    return {platform: AccountMode.live if on else AccountMode.sandbox for platform, on in live.items()}
+
+
+def build_adapters_from(settings: Settings) -> Adapters:
+    """Build the adapters: the platforms' own hosts where credentials are set, else the sandbox; a base URL that is
+    set explicitly always wins."""
+    mode = modes(settings)
+    base = settings.sandbox_base
+    sandbox_secret = settings.sandbox_app_secret.get_secret_value()
+
+    def host(platform: Platform, explicit: str, sandbox_path: str, live: str) -> str:
+        default = live if mode[platform] is AccountMode.live else base + sandbox_path
+        return (explicit or default).rstrip("/")
+
+    def app(identity: str, secret: str) -> tuple[str, str]:
+        return (identity, secret) if identity else (SANDBOX_APP, sandbox_secret)
+
+    instagram_id, instagram_secret = app(settings.instagram_app_id, settings.instagram_app_secret.get_secret_value())
+    facebook_id, facebook_secret = app(settings.facebook_app_id, settings.facebook_app_secret.get_secret_value())
+    tiktok_key, tiktok_secret = app(settings.tiktok_client_key, settings.tiktok_client_secret.get_secret_value())
+    upload_hosts = settings.tiktok_upload_hosts or (
+        ".tiktokapis.com" if mode[Platform.tiktok] is AccountMode.live else base.partition("://")[2]
+    )
+    seconds = float(settings.visibility_seconds)
+    return build_adapters(
+        instagram=InstagramConfig(
+            app_id=instagram_id,
+            app_secret=instagram_secret,
+            oauth_url=host(
+                Platform.instagram, settings.instagram_oauth_url, "/instagram/www", "https://www.instagram.com"
+            ),
+            api_url=host(Platform.instagram, settings.instagram_api_url, "/instagram/api", "https://api.instagram.com"),
+            graph_url=host(
+                Platform.instagram, settings.instagram_graph_url, "/instagram/graph", "https://graph.instagram.com"
+            ),
+            graph_version=settings.meta_graph_version,
+            visibility_seconds=seconds,
+        ),
+        facebook=FacebookConfig(
+            app_id=facebook_id,
+            app_secret=facebook_secret,
+            oauth_url=host(Platform.facebook, settings.facebook_oauth_url, "/facebook/www", "https://www.facebook.com"),
+            graph_url=host(
+                Platform.facebook, settings.facebook_graph_url, "/facebook/graph", "https://graph.facebook.com"
+            ),
+            upload_url=host(
+                Platform.facebook, settings.meta_upload_url, "/facebook/upload", "https://rupload.facebook.com"
+            ),
+            graph_version=settings.meta_graph_version,
+            visibility_seconds=seconds,
+        ),
+        tiktok=TikTokConfig(
+            client_key=tiktok_key,
+            client_secret=tiktok_secret,
+            auth_url=host(Platform.tiktok, settings.tiktok_auth_url, "/tiktok/www", "https://www.tiktok.com"),
+            api_url=host(Platform.tiktok, settings.tiktok_api_url, "/tiktok/api", "https://open.tiktokapis.com"),
+            upload_hosts=tuple(part.strip() for part in upload_hosts.split(",") if part.strip()),
+            visibility_seconds=seconds,
+        ),
+    )
+
+
+async def _ping(broker_url: str) -> None:
+    """Ask the broker for a sign of life. Raises `OSError`."""
+    client = redis.asyncio.from_url(broker_url, socket_connect_timeout=2, socket_timeout=2)
+    try:
+        await client.ping()
+    except redis.exceptions.RedisError as error:
+        raise ConnectionError(str(error)) from error
+    finally:
+        await client.aclose()

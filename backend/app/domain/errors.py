@@ -1,0 +1,145 @@
+"""Failures that people are told about. Each has a code that never changes once released."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One wrong field: where it was sent, what is wrong, and a stable name for it."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str
+
+
+class AppError(Exception):
+    """Base of every failure that the API reports. `detail` is a sentence that a person can act on."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong"
+    detail: str = "Something went wrong on our side."
+
+    def __init__(self, detail: str | None = None, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
+        if detail is not None:
+            self.detail = detail
+        super().__init__(self.detail)
+        self.headers = headers
+        self.extra = extra
+
+
+class NotAuthenticated(AppError):
+    code, status, title = "not_authenticated", 401, "Not authenticated"
+    detail = "Not authenticated. Provide a Bearer token or X-API-Key."
+
+
+class InvalidToken(AppError):
+    code, status, title = "invalid_token", 401, "Not authenticated"
+    detail = "Invalid or expired token"
+
+
+class WrongCredentials(AppError):
+    code, status, title = "wrong_credentials", 401, "Not authenticated"
+    detail = "Invalid email or password"
+
+
+class EmailTaken(AppError):
+    code, status, title = "email_taken", 409, "Already registered"
+    detail = "A user with this email already exists"
+
+
+class PostNotFound(AppError):
+    code, status, title = "post_not_found", 404, "Not found"
+    detail = "Post not found"
+
+
+class AccountNotFound(AppError):
+    code, status, title = "account_not_found", 404, "Not found"
+    detail = "Account not found"
+
+
+class MetricsNotFound(AppError):
+    code, status, title = "metrics_not_found", 404, "Not found"
+    detail = "No metrics for this post yet"
+
+
+class MediaNotFound(AppError):
+    code, status, title = "media_not_found", 404, "Not found"
+    detail = "File not found"
+
+
+class RouteNotFound(AppError):
+    code, status, title = "route_not_found", 404, "Not found"
+    detail = "There is nothing at this address."
+
+
+class MethodNotAllowed(AppError):
+    code, status, title = "method_not_allowed", 405, "Method not allowed"
+    detail = "This address does not answer this method."
+
+
+class PastTime(AppError):
+    code, status, title = "past_time", 400, "Time is in the past"
+    detail = "Cannot schedule a post in the past"
+
+
+class PostNotEditable(AppError):
+    code, status, title = "post_not_editable", 400, "Post cannot be changed"
+    detail = "Cannot update a post that has been posted or failed"
+
+
+class PostNotDeletable(AppError):
+    code, status, title = "post_not_deletable", 400, "Post cannot be deleted"
+    detail = "Cannot delete a post that has been posted"
+
+
+class PostNotRetryable(AppError):
+    code, status, title = "post_not_retryable", 400, "Post cannot be retried"
+    detail = "Only a failed post can be retried"
+
+
+class AccountNotConnected(AppError):
+    code, status, title = "account_needs_reconnect", 400, "Account is not connected"
+    detail = "This account is not connected. Reconnect it first."
+
+
+class InvalidState(AppError):
+    code, status, title = "invalid_oauth_state", 400, "Sign-in cannot be matched"
+    detail = "This sign-in was already used or has expired. Start to connect the account again."
+
+
+class PlatformUnavailable(AppError):
+    code, status, title = "platform_unavailable", 503, "Platform does not answer"
+    detail = "The platform does not answer. Try again in a minute."
+
+
+class ConnectRefused(AppError):
+    code, status, title = "connect_refused", 400, "Account cannot be connected"
+    detail = "The platform did not let us connect this account."
+
+
+class InvalidRequest(AppError):
+    """Wrong input, field by field."""
+
+    code, status, title = "invalid_request", 422, "Invalid request"
+    detail = "Some fields are not right."
+
+    def __init__(self, errors: list[FieldError], detail: str | None = None) -> None:
+        super().__init__(detail or (errors[0].msg if errors else None))
+        self.errors = errors
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    code, title = "idempotency_key_reused", "Idempotency key was used for another request"
+
+    def __init__(self) -> None:
+        sentence = "This Idempotency-Key was already used with a different request. Use a new key."
+        super().__init__([FieldError(("header", "idempotency-key"), sentence, "idempotency_key_reused")], sentence)
+
+
+class NotReady(AppError):
+    code, status, title = "not_ready", 503, "Not doing its work"
+    detail = "PostPilot is not doing all of its work."

@@ -1,0 +1,93 @@
+"""The API application."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api import problems
+from app.api.problems import Problem
+from app.api.routes import accounts, analytics, auth, health, media, posts
+from app.composition import build_container
+from app.kit.ids import new_id
+from app.kit.logs import configure
+from app.settings import Settings, get_settings
+from app.tasks.celery_app import send
+
+VERSION = "0.1.0"
+
+
+class RequestId:
+    """Gives every request an id that stands in its answer and in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = new_id().hex
+        scope["request_id"] = request_id
+        header = (b"x-request-id", request_id.encode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application. Connections are made when the lifespan begins."""
+    chosen = settings or get_settings()
+    configure(logging.WARNING if chosen.environment == "test" else logging.INFO)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        container = build_container(chosen, worker="api", send=send)
+        app.state.container = container
+        yield
+        await container.aclose()
+
+    app = FastAPI(
+        title="PostPilot",
+        version=VERSION,
+        summary="Social media automation for small shops.",
+        description="A scheduled post appears once, on time, or its owner is told why not.",
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+        redoc_url=None,
+    )
+    api = APIRouter(prefix="/api/v1")
+    for module in (health, auth, accounts, posts, analytics):
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(media.router)
+    app.add_middleware(RequestId)
+    problems.install(app)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the problem schema into the OpenAPI document, in the place of FastAPI's own validation error."""
+    make = app.openapi
+
+    def openapi() -> dict[str, object]:
+        if app.openapi_schema is None:
+            document = make()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(described.pop("$defs", {}))
+            schemas["Problem"] = described
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,55 @@
+"""SQL of people and their sign-ins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import AuthSession, User
+
+_IDENTITY = text("""
+SELECT u.id, u.email, u.is_active, u.timezone, u.created_at,
+       COALESCE(s.plan, 'free') AS plan
+FROM users u LEFT JOIN subscriptions s ON s.user_id = u.id AND s.status IN ('active', 'trialing', 'past_due')
+WHERE u.id = :id
+""")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who is asking."""
+
+    id: UUID
+    email: str
+    is_active: bool
+    timezone: str
+    created_at: datetime
+    plan: str
+
+
+class UserRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def identity(self, user_id: UUID) -> Identity | None:
+        row = (await self._session.execute(_IDENTITY, {"id": user_id})).first()
+        return Identity(*row) if row else None
+
+    async def find_by_email(self, email: str) -> User | None:
+        return await self._session.scalar(select(User).where(func.lower(User.email) == email.lower()))
+
+    async def add(self, user: User) -> None:
+        """Insert a user. Raises `IntegrityError` when the address is taken."""
+        self._session.add(user)
+        await self._session.flush()
+
+    async def add_session(self, session: AuthSession) -> None:
+        self._session.add(session)
+        await self._session.flush()
+
+    async def lock_session(self, session_id: UUID) -> AuthSession | None:
+        return await self._session.scalar(select(AuthSession).where(AuthSession.id == session_id).with_for_update())
