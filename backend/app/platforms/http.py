@@ -27,7 +27,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # its INFO line holds whol
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 STAGE_SECONDS = 60.0
-SUBMIT_SECONDS = 75.0
+SUBMIT_SECONDS = 60.0
 KEEPALIVE_SECONDS = 4.0
 """Shorter than the 5 s after which common servers close an idle connection: reusing one that is just being closed
 would leave a submit without an answer."""

@@ -21,14 +21,13 @@ from app.platforms.base import (
     Auth,
     FixContent,
     Permanent,
-    Phase,
     PlatformError,
-    Progress,
     QuotaUsedUp,
     ReconnectAccount,
     RetryLater,
 )
 from app.platforms.http import Answer, Fault, PlatformHttp, Purpose, encode_json, unknown_outcome
+from app.platforms.waiting import StageAgain
 
 GRAPH_VERSION = "v25.0"
 """Graph API version, guaranteed until 2028-07-29. Source: Graph API › Changelog, read 2026-11-23."""
@@ -66,7 +65,7 @@ class Row:
     kind: Kind
     code: str
     sentence: str
-    field: str = "media"
+    field: str = "media_urls"
     after: timedelta | None = None
     pause: timedelta | None = None
     tries: int = 1
@@ -78,29 +77,6 @@ class Row:
 
 
 Table = Mapping[tuple[int, int | None], Row]
-
-
-class StageAgain(RetryLater):
-    """Nothing was made public and what was staged is of no use. After `tries` times it is `final` instead."""
-
-    def __init__(self, sentence: str, *, tries: int, final: PlatformError, after: timedelta | None, code: str) -> None:
-        super().__init__(
-            sentence, after=after, restage=True, code=code, platform_code=final.platform_code, trace_id=final.trace_id
-        )
-        self.tries = tries
-        self.final = final
-
-
-def stage_again(done: Progress, error: StageAgain) -> Progress:
-    """Forget what was staged and wait before staging anew, or raise what the owner has to know.
-
-    The wait is spent in phase `processing`, whose `look` stages: that way the count of tries is committed.
-    """
-    tries = int(done.data.get("tries", 0)) + 1
-    if tries > error.tries:
-        raise error.final from error
-    wait = (error.after or timedelta(seconds=5)).total_seconds() * tries
-    return Progress(Phase.processing, {"tries": tries, "reason": error.code}, look_after=wait)
 
 
 def fault_of(answer: Answer) -> Fault | None:

@@ -1,11 +1,11 @@
-"""How long the absence of a post must last before it proves that the post never went out."""
+"""Waiting with a purpose: before staging anew, and until the absence of a post proves that it never went out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from app.platforms.base import Outcome, Progress, Verdict
+from app.platforms.base import Outcome, Phase, PlatformError, Progress, RetryLater, Verdict
 
 CHECKS = 3
 RESUBMITS_MAX = 5
@@ -52,3 +52,33 @@ class Search:
             return Verdict(Outcome.unknown, done)
         first = self.first_submit(done, submitted_at).isoformat()
         return Verdict(Outcome.not_published, start.but(data={"lost": lost, "first_submit": first, "checks": 0}))
+
+
+class StageAgain(RetryLater):
+    """Nothing was made public and what was staged is of no use. After `tries` times it is `final` instead."""
+
+    def __init__(self, sentence: str, *, tries: int, final: PlatformError, after: timedelta | None, code: str) -> None:
+        super().__init__(
+            sentence, after=after, restage=True, code=code, platform_code=final.platform_code, trace_id=final.trace_id
+        )
+        self.tries = tries
+        self.final = final
+
+
+def stage_again(done: Progress, error: StageAgain) -> Progress:
+    """Forget what was staged and wait before staging anew, or raise what the owner has to know.
+
+    The wait is spent in phase `processing`, whose `look` stages: that way the count of tries is committed, also when it
+    was a submitted post that proved not to have gone out.
+    """
+    tries = int(done.data.get("tries", 0)) + 1
+    if tries > error.tries:
+        raise error.final from error
+    wait = (error.after or timedelta(seconds=5)).total_seconds() * tries
+    kept = {key: done.data[key] for key in ("lost", "first_submit") if key in done.data}
+    return Progress(Phase.processing, {**kept, "tries": tries, "reason": error.code}, look_after=wait)
+
+
+def still_staging(staged: Progress) -> Progress:
+    """Return what a `look` that staged has reached: more of it is the business of the next look."""
+    return staged.but(phase=Phase.processing) if staged.phase is Phase.preparing else staged

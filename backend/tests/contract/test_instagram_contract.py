@@ -214,7 +214,7 @@ class TestRefusals:
         lost = replace(image, url=f"{host.url}/f/missing.jpg")
         with pytest.raises(FixContent) as caught:
             await driver.publish(Draft("x", media=(lost,)))
-        assert (caught.value.field, caught.value.code) == ("media", "media_not_fetched")
+        assert (caught.value.field, caught.value.code) == ("media_urls", "media_not_fetched")
         assert sandbox.calls("instagram.create_container") == 4
 
     async def test_rejected_video_is_staged_once_more(self, driver, sandbox, profile, video):

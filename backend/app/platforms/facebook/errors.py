@@ -118,7 +118,7 @@ TABLE: dict[tuple[int, int | None], Row] = {
     (1363047, None): _UPLOAD_ROW,
     (1363037, None): _UPLOAD_ROW,  # wrong offset in a chunked upload; number from memory, a new session is always right
     (506, None): Row(Kind.fix, "duplicate_post", _DUPLICATE, field="content"),
-    (1366051, None): Row(Kind.fix, "duplicate_post", _DUPLICATE, field="media"),
+    (1366051, None): Row(Kind.fix, "duplicate_post", _DUPLICATE, field="media_urls"),
     (1390008, None): Row(Kind.throttled, "posting_too_fast", _MANY, after=timedelta(hours=1)),
     (1404078, None): Row(Kind.act, "identity_confirmation", _CONFIRM),
     (4854002, None): Row(Kind.act, "identity_confirmation", _CONFIRM),
@@ -155,4 +155,4 @@ def video_failed(code: int | None) -> PlatformError:
     sentence = "Facebook could not process this video. Export it again as MP4 (H.264, AAC) and replace it."
     if row is not None and row.kind is Kind.fix:
         sentence = row.sentence
-    return FixContent(sentence, field="media", code="video_refused", platform_code=str(code) if code else None)
+    return FixContent(sentence, field="media_urls", code="video_refused", platform_code=str(code) if code else None)

@@ -35,8 +35,8 @@ from app.platforms.facebook.client import FacebookClient, absolute
 from app.platforms.facebook.errors import DUPLICATES, TITLE, video_failed
 from app.platforms.facebook.video import VideoState, bytes_received, error_code, state_of
 from app.platforms.http import Purpose, unknown_outcome
-from app.platforms.meta import StageAgain, graph_time, needed, stage_again
-from app.platforms.waiting import Search
+from app.platforms.meta import graph_time, needed
+from app.platforms.waiting import Search, StageAgain, stage_again, still_staging
 
 PACE = (5.0, 5.0, 5.0, 10.0, 30.0, 30.0, 60.0)
 """Seconds between looks at a video that Facebook works on."""
@@ -74,8 +74,7 @@ class FacebookPublisher:
     async def look(self, auth: Auth, draft: Draft, done: Progress, media: MediaBytes) -> Progress:
         """Read whether a submitted video is out; in `processing`, the wait before uploading anew is over."""
         if done.phase is Phase.processing:
-            staged = await self.prepare(auth, draft, done.but(look_after=None), media)
-            return staged.but(phase=Phase.processing) if staged.phase is Phase.preparing else staged
+            return still_staging(await self.prepare(auth, draft, done.but(look_after=None), media))
         data = await self.client.video(auth, done.data["video_id"])
         state = state_of(data)
         if state is VideoState.failed:
@@ -189,7 +188,8 @@ class FacebookPublisher:
     async def _send_video(self, auth: Auth, item: MediaItem, done: Progress, media: MediaBytes) -> Progress:
         content = await media.read(item)
         if len(content) != done.data["size"]:  # what we were told was wrong: a new session with the true size
-            return Progress(data={"size": len(content)})
+            kept = {key: done.data[key] for key in ("tries",) if key in done.data}
+            return Progress(data={**kept, "size": len(content)})
         start, end = int(done.data["start"]), int(done.data["end"])
         enough = monotonic() + COMMIT_AFTER_SECONDS
         while start < end:
@@ -219,12 +219,10 @@ class FacebookPublisher:
         match state_of(data):
             case VideoState.published:
                 return Verdict(Outcome.published, _video_out(auth, done, data))
-            case VideoState.accepted:
+            case VideoState.accepted | VideoState.failed:  # `look` says what failed
                 return Verdict(
                     Outcome.published, done.but(phase=Phase.submitted, look_after=PACE[0], data={"looks": 0})
                 )
-            case VideoState.failed:
-                raise video_failed(error_code(data))
             case VideoState.waiting:
                 return self._absent(done, submitted_at, now)
 

@@ -87,24 +87,26 @@ def _items(kind: str, draft: Draft) -> list[Finding]:
     count = len(draft.media)
     if kind in (TEXT, LINK):
         if count:
-            return [Finding("media", "media_not_allowed", f"A Facebook {kind} post has no pictures or videos.")]
+            return [Finding("media_urls", "media_not_allowed", f"A Facebook {kind} post has no pictures or videos.")]
         return []
     if count == 0:
-        return [Finding("media", "media_required", "Add a picture or a video for this Facebook post.")]
+        return [Finding("media_urls", "media_required", "Add a picture or a video for this Facebook post.")]
     wanted = "video" if kind == VIDEO else "image"
     kinds = {item.kind for item in draft.media}
     if len(kinds) > 1:
-        return [Finding("media", "mixed_media", "Facebook does not mix pictures and videos in one post: split it.")]
+        return [
+            Finding("media_urls", "mixed_media", "Facebook does not mix pictures and videos in one post: split it.")
+        ]
     if kinds != {wanted}:
         name = "a video" if wanted == "video" else "pictures"
-        return [Finding("media", "wrong_media_kind", f"This kind of Facebook post takes {name}.")]
+        return [Finding("media_urls", "wrong_media_kind", f"This kind of Facebook post takes {name}.")]
     most = PHOTOS_MAX if kind == PHOTOS else 1
     if count > most:
         message = f"{count} of {most} items: remove some for this Facebook post."
-        return [Finding("media", "too_many_items", message)]
+        return [Finding("media_urls", "too_many_items", message)]
     found: list[Finding] = []
     for index, item in enumerate(draft.media):
-        field = "media" if count == 1 else f"media.{index}"
+        field = "media_urls" if count == 1 else f"media_urls.{index}"
         found += _video(item, field) if wanted == "video" else _image(item, field)
     return found
 

@@ -110,13 +110,16 @@ TABLE: dict[tuple[int, int | None], Row] = {
     # Also a known outage on fresh objects (field report): never a reason to disconnect an account.
     (100, 33): Row(Kind.check, "object_not_visible", _BUSY, after=timedelta(seconds=15)),
     (100, 2207023): Row(
-        Kind.fix, "unsupported_media_type", "Instagram does not take this kind of media. Replace it.", field="media"
+        Kind.fix,
+        "unsupported_media_type",
+        "Instagram does not take this kind of media. Replace it.",
+        field="media_urls",
     ),
     (100, 2207028): Row(
         Kind.fix,
         "carousel_size",
         "A carousel on Instagram needs 2 to 10 pictures or videos. Add or remove some.",
-        field="media",
+        field="media_urls",
     ),
     (100, 2207040): Row(
         Kind.fix, "too_many_mentions", "Instagram allows at most 20 mentions. Remove some.", field="content"

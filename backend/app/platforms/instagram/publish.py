@@ -28,8 +28,8 @@ from app.platforms.base import (
 from app.platforms.instagram import rules
 from app.platforms.instagram.client import InstagramClient
 from app.platforms.instagram.errors import container_error, container_expired
-from app.platforms.meta import StageAgain, graph_time, stage_again
-from app.platforms.waiting import Search
+from app.platforms.meta import graph_time
+from app.platforms.waiting import Search, StageAgain, stage_again
 
 PACE_IMAGE = (1.0, 3.0, 5.0, 10.0, 15.0)
 PACE_VIDEO = (3.0, 5.0, 10.0, 15.0, 30.0)

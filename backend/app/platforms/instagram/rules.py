@@ -95,23 +95,23 @@ def _text(draft: Draft) -> list[Finding]:
 def _items(kind: str, draft: Draft) -> list[Finding]:
     count = len(draft.media)
     if count == 0:
-        return [Finding("media", "media_required", "Instagram needs a picture or a video: add one.")]
+        return [Finding("media_urls", "media_required", "Instagram needs a picture or a video: add one.")]
     if kind == CAROUSEL:
         if count < CAROUSEL_MIN:
-            return [Finding("media", "too_few_items", "A carousel needs at least 2 pictures or videos: add one.")]
+            return [Finding("media_urls", "too_few_items", "A carousel needs at least 2 pictures or videos: add one.")]
         if count > CAROUSEL_MAX:
             message = f"{count} of {CAROUSEL_MAX} items: remove some pictures or videos for Instagram."
-            return [Finding("media", "too_many_items", message)]
+            return [Finding("media_urls", "too_many_items", message)]
     elif count > 1:
         message = f"{count} items: this kind of Instagram post takes one, several make a carousel."
-        return [Finding("media", "too_many_items", message)]
+        return [Finding("media_urls", "too_many_items", message)]
     elif kind == IMAGE and draft.media[0].kind != "image":
-        return [Finding("media", "wrong_media_kind", "An Instagram picture post needs a picture, not a video.")]
+        return [Finding("media_urls", "wrong_media_kind", "An Instagram picture post needs a picture, not a video.")]
     elif kind == REEL and draft.media[0].kind != "video":
-        return [Finding("media", "wrong_media_kind", "A reel needs a video, not a picture.")]
+        return [Finding("media_urls", "wrong_media_kind", "A reel needs a video, not a picture.")]
     found: list[Finding] = []
     for index, item in enumerate(draft.media):
-        field = "media" if count == 1 else f"media.{index}"
+        field = "media_urls" if count == 1 else f"media_urls.{index}"
         found += _video(item, field) if item.kind == "video" else _image(item, field, first=index == 0)
     return found
 

@@ -12,7 +12,7 @@ from app.platforms.base import JSON, Auth, Permanent, RetryLater
 from app.platforms.http import Answer, PlatformHttp, Purpose, encode_json, unknown_outcome
 from app.platforms.tiktok.errors import TITLE, fault_of, refuse, upload_fault_of
 
-UPLOAD_SECONDS_MIN = 75.0
+UPLOAD_SECONDS_MIN = 60.0
 UPLOAD_BYTES_PER_SECOND = 250_000
 """Ours: the slowest upload that is waited for."""
 

@@ -22,6 +22,7 @@ from app.platforms.base import (
     RetryLater,
 )
 from app.platforms.http import Answer, Fault, Purpose, unknown_outcome
+from app.platforms.waiting import StageAgain
 
 TITLE = "TikTok"
 
@@ -48,9 +49,14 @@ class Row:
     sentence: str
     field: str = "content"
     after: timedelta | None = None
+    tries: int = 1
+    """How often beginning anew is worth trying."""
+    then: Kind = Kind.permanent
+    """What it becomes when beginning anew did not help."""
 
 
 _BUSY = "TikTok has a problem at the moment. PostPilot tries again by itself."
+_GAVE_UP = "TikTok could not publish this post, even after several tries. Schedule it again later."
 _BANNED = "TikTok has banned this account from posting. Open the TikTok app to see why."
 _DAILY = (
     "This account has made as many posts in 24 hours as TikTok allows through other apps. PostPilot tries again later."
@@ -70,7 +76,10 @@ TABLE: dict[str, Row] = {
         Kind.fix, "content_refused", "TikTok did not accept this post as it is. Check its text, options and media."
     ),
     "invalid_file_upload": Row(
-        Kind.fix, "media_refused", "TikTok did not accept this file. Export it again as MP4 (H.264).", field="media"
+        Kind.fix,
+        "media_refused",
+        "TikTok did not accept this file. Export it again as MP4 (H.264).",
+        field="media_urls",
     ),
     "app_version_check_failed": Row(
         Kind.fix, "app_too_old", "The TikTok app on your phone is too old for this. Update it, then post again."
@@ -140,33 +149,40 @@ TABLE: dict[str, Row] = {
 """By `error.code` of the answer's envelope."""
 
 FAIL_REASONS: dict[str, Row] = {
-    "internal": Row(Kind.restage, "platform_busy", _BUSY, after=timedelta(minutes=1)),
-    "internal_error": Row(Kind.restage, "platform_busy", _BUSY, after=timedelta(minutes=1)),
-    "video_pull_failed": Row(Kind.restage, "media_not_fetched", _PULL, field="media", after=timedelta(minutes=5)),
-    "photo_pull_failed": Row(Kind.restage, "media_not_fetched", _PULL, field="media", after=timedelta(minutes=5)),
+    "internal": Row(Kind.restage, "tiktok_failed", _GAVE_UP, after=timedelta(minutes=1), tries=5),
+    "internal_error": Row(Kind.restage, "tiktok_failed", _GAVE_UP, after=timedelta(minutes=1), tries=5),
+    "video_pull_failed": Row(
+        Kind.restage, "media_not_fetched", _PULL, field="media_urls", after=timedelta(minutes=5), then=Kind.fix
+    ),
+    "photo_pull_failed": Row(
+        Kind.restage, "media_not_fetched", _PULL, field="media_urls", after=timedelta(minutes=5), then=Kind.fix
+    ),
     "file_format_check_failed": Row(
         Kind.fix,
         "file_format",
         "TikTok cannot read this file. Use MP4 (H.264) for videos and JPEG for pictures.",
-        field="media",
+        field="media_urls",
     ),
     "duration_check_failed": Row(
-        Kind.fix, "video_duration", "The video is too short or too long for this TikTok account. Cut it.", field="media"
+        Kind.fix,
+        "video_duration",
+        "The video is too short or too long for this TikTok account. Cut it.",
+        field="media_urls",
     ),
     "frame_rate_check_failed": Row(
-        Kind.fix, "frame_rate", "TikTok takes 23 to 60 frames per second. Convert the video.", field="media"
+        Kind.fix, "frame_rate", "TikTok takes 23 to 60 frames per second. Convert the video.", field="media_urls"
     ),
     "picture_size_check_failed": Row(
         Kind.fix,
         "picture_size",
         "The picture or video has a size in pixels that TikTok does not take: each side 360 to 4096 for videos, at "
         "most 1080p for pictures.",
-        field="media",
+        field="media_urls",
     ),
     "spam_risk_text": Row(
         Kind.fix, "caption_refused", "TikTok refuses this caption. Change the text, then schedule it again."
     ),
-    "spam_risk_too_many_posts": Row(Kind.restage, "quota_used_up", _DAILY, after=DAILY_WAIT),
+    "spam_risk_too_many_posts": Row(Kind.restage, "quota_used_up", _DAILY, after=DAILY_WAIT, tries=4),
     "auth_removed": Row(
         Kind.reconnect,
         "account_needs_reconnect",
@@ -285,7 +301,8 @@ def _build(row: Row, fault: Fault, retry_after: timedelta | None) -> PlatformErr
         case Kind.later | Kind.check:
             return RetryLater(row.sentence, after=retry_after or row.after, **words)
         case Kind.restage:
-            return RetryLater(row.sentence, after=row.after, restage=True, **words)
+            final = _build(Row(row.then, row.code, row.sentence, field=row.field), fault, None)
+            return StageAgain(row.sentence, tries=row.tries, final=final, after=row.after, code=row.code)
         case Kind.quota:
             return QuotaUsedUp(row.sentence, until=datetime.now(UTC) + (row.after or DAILY_WAIT), **words)
         case Kind.refresh:

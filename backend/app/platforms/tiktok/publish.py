@@ -30,7 +30,7 @@ from app.platforms.http import Answer, unknown_outcome
 from app.platforms.tiktok import rules
 from app.platforms.tiktok.client import TikTokClient, range_end
 from app.platforms.tiktok.errors import TITLE, failed
-from app.platforms.waiting import Search
+from app.platforms.waiting import Search, StageAgain, stage_again, still_staging
 
 PACE = (5.0, 10.0, 20.0, 30.0, 60.0, *(120.0,) * 14, 600.0)
 """Seconds between looks: denser in the first half hour, then every ten minutes."""
@@ -72,15 +72,23 @@ class TikTokPublisher:
         return await self._open_upload(auth, draft, done, media, username)
 
     async def look(self, auth: Auth, draft: Draft, done: Progress, media: MediaBytes) -> Progress:
-        """Read the status. On a `published` post without an id it looks whether TikTok has given one meanwhile."""
+        """Read the status; in `processing`, the wait before beginning anew is over.
+
+        On a `published` post without an id it looks whether TikTok has given one meanwhile.
+        """
+        if done.phase is Phase.processing:
+            return still_staging(await self.prepare(auth, draft, done.but(look_after=None), media))
         data = await self.client.status(auth, done.data["publish_id"])
         status = data.get("status")
         if status == "PUBLISH_COMPLETE":
             return self._out(draft, done, data)
         if done.phase is Phase.published:
             return done
-        if status == "FAILED":
-            raise failed(str(data.get("fail_reason") or ""))
+        if status == "FAILED":  # proven not to be out
+            error = failed(str(data.get("fail_reason") or ""))
+            if isinstance(error, StageAgain):
+                return stage_again(done, error)
+            raise error
         looks = int(done.data.get("looks", 0)) + 1
         return done.but(look_after=PACE[min(looks, len(PACE) - 1)], data={"looks": looks})
 
@@ -141,7 +149,7 @@ class TikTokPublisher:
         return Progress(
             phase=Phase.ready if count == 1 else Phase.preparing,
             data={
-                **{key: value for key, value in done.data.items() if key in ("lost", "first_submit")},
+                **_counts(done),
                 "publish_id": str(publish_id),
                 "upload_url": str(upload_url),
                 "size": size,
@@ -157,7 +165,7 @@ class TikTokPublisher:
         content = await media.read(draft.media[0])
         size, chunk, count = int(done.data["size"]), int(done.data["chunk"]), int(done.data["count"])
         if len(content) != size:  # what we were told was wrong: open another upload with the true size
-            return Progress(data={"size": len(content)})
+            return Progress(data={**_counts(done), "size": len(content)})
         sent = begun_at = int(done.data["sent"])
         last_first = (count - 1) * chunk
         enough = monotonic() + COMMIT_AFTER_SECONDS
@@ -169,7 +177,7 @@ class TikTokPublisher:
                     raise
                 break  # keep what arrived
             if answer.status in (403, 404):
-                return Progress(data={"size": size})
+                return Progress(data={**_counts(done), "size": size})
             if answer.status == 400:
                 raise _bad_chunk()
             arrived = range_end(answer)
@@ -178,7 +186,7 @@ class TikTokPublisher:
                     arrived = int((await self.client.status(auth, done.data["publish_id"])).get("uploaded_bytes") or 0)
                 resume = min(arrived // chunk * chunk, last_first)
                 if resume == sent:
-                    return Progress(data={"size": size})
+                    return Progress(data={**_counts(done), "size": size})
                 sent = resume
             else:
                 sent += chunk
@@ -210,11 +218,9 @@ class TikTokPublisher:
         status = data.get("status")
         if status == "PUBLISH_COMPLETE":
             return Verdict(Outcome.published, self._out(draft, done, data))
-        if status == "FAILED":
-            raise failed(str(data.get("fail_reason") or ""))
         arrived = data.get("uploaded_bytes")
         if status != "PROCESSING_UPLOAD" or (isinstance(arrived, int) and arrived >= int(done.data["size"])):
-            return Verdict(Outcome.published, _submitted(done))
+            return Verdict(Outcome.published, _submitted(done))  # or FAILED: `look` says why
         done = self.search.count(done)
         waited = (now - submitted_at).total_seconds()
         needed = LAST_CHUNK_GRACE_SECONDS if isinstance(arrived, int) else self.search.visibility_seconds
@@ -241,7 +247,7 @@ class TikTokPublisher:
             if waited < self.client.config.pull_fence_seconds:
                 pause = min(max(self.client.config.pull_fence_seconds - waited, 0.2), 300.0)
                 return Verdict(Outcome.look_again, done, after_seconds=pause)
-            return self.search.again(done, Progress(), submitted_at)
+            return self.search.again(done, Progress(data=_counts(done)), submitted_at)
         if draft.options.get("privacy_level") == rules.PUBLIC:
             found = await self._listed(auth, draft, submitted_at)
             if len(found) == 1:
@@ -282,6 +288,11 @@ class TikTokPublisher:
         return Progress(Phase.published, kept, platform_post_id=post_id, permalink=permalink)
 
 
+def _counts(done: Progress) -> JSON:
+    """Return what survives a new beginning: how often something was lost or tried."""
+    return {key: done.data[key] for key in ("tries", "lost", "first_submit") if key in done.data}
+
+
 def _submitted(done: Progress) -> Progress:
     kept = {key: value for key, value in done.data.items() if key not in ("upload_url", "urls")}
     return Progress(Phase.submitted, {**kept, "looks": 0}, look_after=PACE[0])
@@ -294,7 +305,7 @@ def _check_creator(creator: JSON, draft: Draft) -> None:
         raise FixContent(
             "Choose who may see this post on TikTok, then schedule it again.",
             field="options.privacy_level",
-            code="privacy_required",
+            code="privacy_level_required",
         )
     if chosen not in (creator.get("privacy_level_options") or ()):
         raise FixContent(
@@ -307,7 +318,7 @@ def _check_creator(creator: JSON, draft: Draft) -> None:
     if isinstance(longest, int) and seconds is not None and seconds > longest:
         raise FixContent(
             f"This TikTok account may post videos of up to {longest} seconds. Cut the video.",
-            field="media",
+            field="media_urls",
             code="video_too_long",
         )
 
@@ -352,5 +363,7 @@ def _flag(value: Any, *, default: bool = False) -> bool:
 
 def _bad_chunk() -> FixContent:
     return FixContent(
-        "TikTok did not accept this video file. Export it again as MP4 (H.264).", field="media", code="media_refused"
+        "TikTok did not accept this video file. Export it again as MP4 (H.264).",
+        field="media_urls",
+        code="media_refused",
     )

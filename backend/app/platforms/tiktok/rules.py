@@ -31,9 +31,9 @@ VIDEO_SIDE_MIN_PX, VIDEO_SIDE_MAX_PX = 360, 4_096
 FRAME_RATE_MIN, FRAME_RATE_MAX = 23.0, 60.0
 CODECS = frozenset({"h264", "avc1", "hevc", "h265", "hvc1", "hev1", "vp8", "vp9"})
 
-ONE_CHUNK_MAX_BYTES = 64_000_000
 CHUNK_BYTES = 10_000_000
-"""Valid whether TikTok's MB means 1,000,000 or 1,048,576 bytes: chunks are 5 to 64 MB, the last may be up to 128 MB."""
+"""Chunks are 5 to 64 MB, the last may be up to 128 MB: valid whether MB means 1,000,000 or 1,048,576 bytes. Small ones,
+because sending the last chunk is what publishes: the call whose answer matters stays below 20 MB."""
 
 PUBLIC = "PUBLIC_TO_EVERYONE"
 ONLY_ME = "SELF_ONLY"
@@ -73,7 +73,7 @@ def post_type(draft: Draft) -> str:
 
 def chunks(size_bytes: int) -> tuple[int, int]:
     """Return chunk size and count. The count is rounded down: what is left over goes with the last chunk."""
-    if size_bytes <= ONE_CHUNK_MAX_BYTES:
+    if size_bytes < 2 * CHUNK_BYTES:
         return size_bytes, 1
     return CHUNK_BYTES, size_bytes // CHUNK_BYTES
 
@@ -98,21 +98,21 @@ def _text(kind: str, draft: Draft) -> list[Finding]:
 def _items(kind: str, draft: Draft, facts: AccountFacts) -> list[Finding]:
     count = len(draft.media)
     if count == 0:
-        return [Finding("media", "media_required", "TikTok needs a video or pictures: add some.")]
+        return [Finding("media_urls", "media_required", "TikTok needs a video or pictures: add some.")]
     kinds = {item.kind for item in draft.media}
     if len(kinds) > 1:
-        return [Finding("media", "mixed_media", "TikTok does not mix pictures and videos in one post: split it.")]
+        return [Finding("media_urls", "mixed_media", "TikTok does not mix pictures and videos in one post: split it.")]
     if kinds != {"video" if kind == VIDEO else "image"}:
         name = "a video" if kind == VIDEO else "pictures"
-        return [Finding("media", "wrong_media_kind", f"This kind of TikTok post takes {name}.")]
+        return [Finding("media_urls", "wrong_media_kind", f"This kind of TikTok post takes {name}.")]
     most = 1 if kind == VIDEO else IMAGES_MAX
     if count > most:
-        return [Finding("media", "too_many_items", f"{count} of {most} items: remove some for TikTok.")]
+        return [Finding("media_urls", "too_many_items", f"{count} of {most} items: remove some for TikTok.")]
     if kind == VIDEO:
         return _video(draft.media[0], facts)
     found: list[Finding] = []
     for index, item in enumerate(draft.media):
-        found += _image(item, "media" if count == 1 else f"media.{index}")
+        found += _image(item, "media_urls" if count == 1 else f"media_urls.{index}")
     return found
 
 
@@ -134,23 +134,25 @@ def _image(item: MediaItem, field: str) -> list[Finding]:
 def _video(item: MediaItem, facts: AccountFacts) -> list[Finding]:
     found: list[Finding] = []
     if item.mime_type is not None and item.mime_type not in VIDEO_TYPES:
-        found.append(Finding("media", "unsupported_media_type", "TikTok takes videos as MP4, MOV or WebM: convert it."))
+        found.append(
+            Finding("media_urls", "unsupported_media_type", "TikTok takes videos as MP4, MOV or WebM: convert it.")
+        )
     if item.size_bytes is not None and item.size_bytes > VIDEO_MAX_BYTES:
         found.append(
-            Finding("media", "video_too_large", "The video is larger than 4 GB: use a smaller one for TikTok.")
+            Finding("media_urls", "video_too_large", "The video is larger than 4 GB: use a smaller one for TikTok.")
         )
     longest = facts.facts.get("max_video_post_duration_sec") or VIDEO_MAX_SECONDS
     if item.duration_seconds is not None and item.duration_seconds > longest:
         message = f"{item.duration_seconds:.0f} of {longest:.0f} seconds: cut the video for this TikTok account."
-        found.append(Finding("media", "video_too_long", message))
+        found.append(Finding("media_urls", "video_too_long", message))
     sides = [side for side in (item.width_px, item.height_px) if side is not None]
     if any(not VIDEO_SIDE_MIN_PX <= side <= VIDEO_SIDE_MAX_PX for side in sides):
         message = f"Each side of a TikTok video has {VIDEO_SIDE_MIN_PX} to {VIDEO_SIDE_MAX_PX} pixels: convert it."
-        found.append(Finding("media", "picture_size", message))
+        found.append(Finding("media_urls", "picture_size", message))
     if item.frame_rate is not None and not FRAME_RATE_MIN <= item.frame_rate <= FRAME_RATE_MAX:
-        found.append(Finding("media", "frame_rate", "TikTok takes 23 to 60 frames per second: convert the video."))
+        found.append(Finding("media_urls", "frame_rate", "TikTok takes 23 to 60 frames per second: convert the video."))
     if item.codec is not None and item.codec.lower() not in CODECS:
-        found.append(Finding("media", "codec", "TikTok takes H.264, H.265, VP8 or VP9 video: convert it."))
+        found.append(Finding("media_urls", "codec", "TikTok takes H.264, H.265, VP8 or VP9 video: convert it."))
     return found
 
 
@@ -173,7 +175,7 @@ def _options(kind: str, options: Mapping[str, Any], facts: AccountFacts) -> list
 def _privacy(options: Mapping[str, Any], facts: AccountFacts) -> list[Finding]:
     field, chosen = "options.privacy_level", options.get("privacy_level")
     if not chosen:
-        return [Finding(field, "privacy_required", "Choose who may see this post on TikTok.")]
+        return [Finding(field, "privacy_level_required", "Choose who may see this post on TikTok.")]
     if chosen not in PRIVACY_LEVELS:
         return [Finding(field, "invalid_option", "TikTok does not know this visibility: choose another one.")]
     offered = facts.facts.get("privacy_level_options")

@@ -22,8 +22,9 @@ from app.platforms.facebook import errors as facebook
 from app.platforms.http import Answer, Purpose
 from app.platforms.instagram import errors as instagram
 from app.platforms.tiktok import errors as tiktok
+from app.platforms.waiting import StageAgain
 
-LATER, AGAIN, UNKNOWN = RetryLater, meta.StageAgain, OutcomeUnknown
+LATER, AGAIN, UNKNOWN = RetryLater, StageAgain, OutcomeUnknown
 RECON, FIX, PERM, QUOTA = ReconnectAccount, FixContent, Permanent, QuotaUsedUp
 
 
@@ -135,7 +136,7 @@ def test_container_errors_of_content(sub, ours):
 
 
 def test_expired_container():
-    assert type(instagram.container_expired()) is meta.StageAgain
+    assert type(instagram.container_expired()) is StageAgain
 
 
 FACEBOOK = [
@@ -267,15 +268,15 @@ def test_tiktok_rows_are_all_tested():
 @pytest.mark.parametrize(
     ("reason", "error", "restage"),
     [
-        ("internal", LATER, True),
-        ("video_pull_failed", LATER, True),
-        ("photo_pull_failed", LATER, True),
+        ("internal", AGAIN, True),
+        ("video_pull_failed", AGAIN, True),
+        ("photo_pull_failed", AGAIN, True),
         ("file_format_check_failed", FIX, None),
         ("duration_check_failed", FIX, None),
         ("frame_rate_check_failed", FIX, None),
         ("picture_size_check_failed", FIX, None),
         ("spam_risk_text", FIX, None),
-        ("spam_risk_too_many_posts", LATER, True),
+        ("spam_risk_too_many_posts", AGAIN, True),
         ("auth_removed", RECON, None),
         ("spam_risk", PERM, None),
         ("spam_risk_user_banned_from_posting", PERM, None),

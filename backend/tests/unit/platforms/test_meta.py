@@ -13,6 +13,7 @@ from app.platforms import meta
 from app.platforms.base import FixContent, OutcomeUnknown, Permanent, Progress, RetryLater
 from app.platforms.http import Answer, Purpose
 from app.platforms.instagram.errors import DECIDER
+from app.platforms.waiting import StageAgain, stage_again
 
 
 def answer(status: int, data: object, headers: dict[str, str] | None = None) -> Answer:
@@ -133,13 +134,13 @@ def test_graph_time(text, moment):
 
 def test_staging_anew_is_counted_and_ends():
     made = DECIDER.error(answer(400, {"error": {"code": 9004, "error_subcode": 2207052}}), Purpose.stage)
-    assert isinstance(made, meta.StageAgain)
+    assert isinstance(made, StageAgain)
     progress = Progress(data={"container": "1"})
     waits = []
     for _ in range(3):
-        progress = Progress.from_json(meta.stage_again(progress, made).to_json())
+        progress = Progress.from_json(stage_again(progress, made).to_json())
         waits.append(progress.look_after)
         assert "container" not in progress.data
     assert waits == [30, 60, 90]
     with pytest.raises(FixContent):
-        meta.stage_again(progress, made)
+        stage_again(progress, made)
