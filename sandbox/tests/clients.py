@@ -201,7 +201,7 @@ class TikTokCreator:
         return control.http.post(f"{control.url}/tiktok/api/v2/oauth/token/", data=app | form)
 
     @classmethod
-    def exchange(cls, control: Control, code: str, **changes: str) -> httpx.Response:
+    def exchange(cls, control: Control, code: str, /, **changes: str) -> httpx.Response:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT, "code_verifier": VERIFIER}
         return cls.token_call(control, **(form | changes))
 
