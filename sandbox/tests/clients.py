@@ -125,7 +125,10 @@ class FacebookPage:
     token: str
     page_id: str
 
-    SCOPES = "pages_show_list,pages_read_engagement,pages_manage_posts,pages_manage_engagement,read_insights,business_management"
+    SCOPES = (
+        "pages_show_list,pages_read_engagement,pages_manage_posts,"
+        "pages_manage_engagement,read_insights,business_management"
+    )
 
     @staticmethod
     def authorization_url(control: Control, **changes: str) -> str:
