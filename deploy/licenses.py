@@ -13,8 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = re.compile(
-    r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla Public License 2\.0|Unlicense|CC0|HPND|Zlib|0BSD|ZPL"
-    r"|MIT-CMU|Historical Permission)",
+    r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla Public License 2\.0|Unlicense|CC0|HPND|Zlib|0BSD"
+    r"|ZPL|MIT-CMU|Historical Permission)",
     re.IGNORECASE,
 )
 REFUSED = re.compile(r"\b(A?GPL|GNU (?:Affero )?General Public)", re.IGNORECASE)

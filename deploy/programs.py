@@ -45,7 +45,6 @@ def servers(settings: Settings) -> list[Program]:
 def processes(settings: Settings) -> list[Program]:
     """Return the processes of PostPilot itself."""
     python = sys.executable
-    celery = f"{python} -m celery -q -A app.tasks.celery_app"
     workers = f" --workers {settings.api_workers}" if settings.api_workers > 1 else ""
     return [
         Program(
@@ -57,14 +56,13 @@ def processes(settings: Settings) -> list[Program]:
         ),
         Program(
             "worker",
-            f"{celery} worker --pool threads --concurrency 6 -Q publishing,default -l WARNING"
-            " --without-gossip --without-mingle --without-heartbeat -n %(program_name)s-%(process_num)d@%%h",
+            f"{python} -m app.tasks.worker %(program_name)s-%(process_num)d",
             "Worker",
             count=settings.worker_processes,
             stop_seconds=25,
             environment={"MALLOC_ARENA_MAX": "2"},
         ),
-        Program("beat", f"{celery} beat -S celery.beat:Scheduler -l WARNING --pidfile=", "Beat"),
+        Program("beat", f"{python} -m app.tasks.beat", "Beat"),
         Program("sandbox", f"{python} -m sandbox", "Platform sandbox"),
     ]
 
