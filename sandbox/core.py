@@ -11,8 +11,8 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.faults import Faults, Knobs
 from sandbox.growth import Totals, followers_at, totals
+from sandbox.library import Library
 from sandbox.limits import Usage, Windows
-from sandbox.media import Library
 from sandbox.records import Persona, Post
 from sandbox.settings import Settings
 from sandbox.state import State, Store

@@ -160,6 +160,15 @@ class State:
         """Return the posts of an account, oldest first, including those about to appear."""
         return self._timelines.get(f"{platform}:{account_id}", [])
 
+    def count_since(self, platform: Platform, account_id: str, start: float, kind: str = "") -> int:
+        """Return how many posts of an account, of one kind if given, are younger than `start`."""
+        count = 0
+        for post in reversed(self.timeline(platform, account_id)):
+            if post.published_at <= start:
+                break
+            count += not kind or post.kind == kind
+        return count
+
     def wipe(self) -> None:
         """Forget everything."""
         self.store.wipe()

@@ -8,7 +8,8 @@ from sandbox import ids
 from sandbox.clock import graph_time
 from sandbox.facebook.access import page_of, publishing_page
 from sandbox.facebook.posts import attach_one, is_gone
-from sandbox.media import META_FETCHER, Facts, FetchError
+from sandbox.library import META_FETCHER, FetchError
+from sandbox.media import Facts
 from sandbox.meta import params
 from sandbox.meta.errors import bad_parameter, missing_object, refuse
 from sandbox.meta.fields import ABSENT, Field, parse, render

@@ -10,7 +10,8 @@ from sandbox.core import Sandbox
 from sandbox.facebook.access import publishing_page
 from sandbox.facebook.posts import new_post
 from sandbox.facebook.video_rules import reel_problem, video_problem
-from sandbox.media import META_FETCHER, FetchError, append
+from sandbox.library import META_FETCHER, FetchError
+from sandbox.media import append
 from sandbox.meta import params
 from sandbox.meta.errors import bad_parameter, missing_object, refuse
 from sandbox.records import Persona, Video
@@ -127,8 +128,7 @@ async def reel_finish(call: Call) -> Answer:
         return ok({"success": True})
     if not video.finished_at and call.sandbox.knobs.enforce_rate_limits:
         day_ago = call.sandbox.clock.now() - 86_400
-        posts = call.sandbox.state.timeline("facebook", owner.account_id)
-        if sum(post.kind == "reel" and post.published_at > day_ago for post in posts) >= REELS_PER_DAY:
+        if call.sandbox.state.count_since("facebook", owner.account_id, day_ago, "reel") >= REELS_PER_DAY:
             raise refuse("(#613) Calls to this api have exceeded the rate limit.", _CUSTOM_LIMIT)
     publish(call.sandbox, owner, video, values.get("description", ""), values.get("title", ""))
     return ok({"success": True})

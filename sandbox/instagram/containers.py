@@ -7,7 +7,8 @@ from typing import Any
 from sandbox import ids
 from sandbox.core import Sandbox
 from sandbox.instagram import errors, rules
-from sandbox.media import META_FETCHER, FetchError, is_allowed_url
+from sandbox.library import META_FETCHER, FetchError
+from sandbox.media import is_allowed_url
 from sandbox.meta import params
 from sandbox.meta.auth import require_scope, require_token
 from sandbox.meta.errors import bad_parameter, missing_object, refuse

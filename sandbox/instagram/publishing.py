@@ -81,12 +81,7 @@ async def publish(call: Call) -> Answer:
 def quota_usage(sandbox: Sandbox, account_id: str, since: float | None = None) -> int:
     """Return how many posts an account published through the API in the window; a carousel counts once."""
     start = sandbox.clock.now() - QUOTA_SECONDS if since is None else since
-    usage = 0
-    for post in reversed(sandbox.state.timeline("instagram", account_id)):
-        if post.published_at <= start:
-            break
-        usage += 1
-    return usage
+    return sandbox.state.count_since("instagram", account_id, start)
 
 
 async def limit(call: Call) -> Answer:

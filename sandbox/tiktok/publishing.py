@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from sandbox import ids
 from sandbox.core import Sandbox
-from sandbox.media import TIKTOK_FETCHER, Facts, FetchError, is_allowed_url, is_loopback
+from sandbox.library import TIKTOK_FETCHER, FetchError
+from sandbox.media import Facts, is_allowed_url, is_loopback
 from sandbox.records import MediaItem, Persona, Post, Publish
 from sandbox.tiktok import rules
 from sandbox.tiktok.access import creator, json_body, typed

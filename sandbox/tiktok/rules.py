@@ -51,8 +51,7 @@ def privacy_options(persona: Persona) -> list[str]:
 
 def posts_today(sandbox: Sandbox, persona: Persona) -> int:
     """Return how many posts an account made in the last 24 hours."""
-    start = sandbox.clock.now() - 86_400
-    return sum(post.published_at > start for post in sandbox.state.timeline("tiktok", persona.account_id))
+    return sandbox.state.count_since("tiktok", persona.account_id, sandbox.clock.now() - 86_400)
 
 
 def posting_block(sandbox: Sandbox, persona: Persona) -> str:
