@@ -26,8 +26,8 @@ import httpx
 from app.platforms.base import Auth, CallRecord, OutcomeUnknown, PlatformError, RetryLater
 
 if importlib.util.find_spec("sniffio") is None:
-    # httpcore tries to import it a dozen times per call, and Python searches anew for what it did not find: a quarter of
-    # a call's cost. This makes each try fail at once.
+    # httpcore tries to import it a dozen times per call, and Python searches anew for what it did not find: a quarter
+    # of a call's cost. This makes each try fail at once.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 logging.getLogger("httpx").setLevel(logging.WARNING)  # its INFO line holds whole URLs, and some queries hold tokens
 
@@ -105,8 +105,8 @@ def clean_detail(text: str) -> str | None:
 class Lanes:
     """Clients of one connection each, the last used first.
 
-    One client with hundreds of connections walks through all of them several times per call, which at 200 calls at a time
-    costs more than ten times as much as everything else.
+    One client with hundreds of connections walks through all of them several times per call, which at 200 calls at a
+    time costs more than ten times as much as everything else.
     """
 
     def __init__(self, most: int) -> None:
