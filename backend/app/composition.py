@@ -10,7 +10,7 @@ import redis.asyncio
 import redis.exceptions
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.engine import Sessions, make_engine, make_sessions
+from app.db.engine import Sessions, make_engine, make_reading_sessions, make_sessions
 from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
 from app.domain.vocabulary import AccountMode, Platform
@@ -43,6 +43,7 @@ class Container:
     settings: Settings
     engine: AsyncEngine
     sessions: Sessions
+    reading: Sessions
     clock: Clock
     send: Send
     adapters: Adapters
@@ -90,6 +91,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         settings=settings,
         engine=engine,
         sessions=sessions,
+        reading=make_reading_sessions(engine),
         clock=clock,
         send=send,
         adapters=adapters,
@@ -199,9 +201,9 @@ def build_adapters_from(settings: Settings) -> Adapters:
 
 async def _ping(broker_url: str) -> None:
     """Ask the broker for a sign of life. Raises `OSError`."""
-    client = redis.asyncio.from_url(broker_url, socket_connect_timeout=2, socket_timeout=2)
+    client = redis.asyncio.Redis.from_url(broker_url, socket_connect_timeout=2, socket_timeout=2)
     try:
-        await client.ping()
+        await client.execute_command("PING")
     except redis.exceptions.RedisError as error:
         raise ConnectionError(str(error)) from error
     finally:

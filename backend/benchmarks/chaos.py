@@ -1,6 +1,6 @@
 """Everything that can die dies while posts go out; the sandbox counts what followers see.
 
-    python -m backend.benchmarks.chaos [posts per account] [seconds of faults]
+python -m backend.benchmarks.chaos [posts per account] [seconds of faults]
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ async def chaos(*, per_account: int, fault_seconds: float) -> dict[str, Any]:
         mark = secrets.token_hex(4)
         start = datetime.now(UTC) + timedelta(seconds=5)
         plan = [
-            (account, f"Chaos {mark} {account.external} {n}.", start + timedelta(seconds=n * fault_seconds / per_account))
+            (
+                account,
+                f"Chaos {mark} {account.external} {n}.",
+                start + timedelta(seconds=n * fault_seconds / per_account),
+            )
             for n in range(per_account)
             for account in accounts
         ]

@@ -60,9 +60,7 @@ async def connect_accounts(client: httpx.AsyncClient, counts: dict[str, int]) ->
             answer = await client.post("/accounts", json=body)
             answer.raise_for_status()
             value = answer.json()
-            return Account(
-                UUID(value["id"]), UUID(client.headers["X-User"]), platform, value["account_id_external"]
-            )
+            return Account(UUID(value["id"]), UUID(client.headers["X-User"]), platform, value["account_id_external"])
 
     wanted = [(platform, index) for platform, count in counts.items() for index in range(count)]
     return list(await asyncio.gather(*(connect(*one) for one in wanted)))

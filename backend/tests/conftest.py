@@ -203,11 +203,15 @@ async def container(
     app.state.container = shared
     async with shared.engine.connect() as connection:
         outer = await connection.begin()
-        shared.sessions.configure(bind=connection, join_transaction_mode="create_savepoint")
+        makers = (shared.sessions, shared.reading)
+        before = [dict(maker.kw) for maker in makers]
+        for maker in makers:
+            maker.configure(bind=connection, join_transaction_mode="create_savepoint")
         try:
             yield shared
         finally:
-            shared.sessions.configure(bind=shared.engine, join_transaction_mode="conditional_savepoint")
+            for maker, kept in zip(makers, before, strict=True):
+                maker.kw = kept
             await outer.rollback()
 
 

@@ -1,4 +1,7 @@
-"""What routes are given. This file and `main.py` are where the parts are put together."""
+"""What routes are given. This file and `main.py` are where the parts are put together.
+
+Every dependency is a coroutine: FastAPI sends plain functions through a thread pool, which costs more than the work.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from app.domain.errors import InvalidToken, NotAuthenticated
 from app.repositories.user_repository import Identity, UserRepository
 from app.services.account_service import AccountService
 from app.services.analytics_service import AnalyticsService
-from app.services.auth_service import AuthService, TokenRules, read_token
+from app.services.auth_service import AuthService, read_token
 from app.services.calendar_service import CalendarService
 from app.services.media_service import MediaService
 from app.services.post_service import PostService
 
 
-def get_container(request: Request) -> Container:
+async def get_container(request: Request) -> Container:
     container: Container = request.app.state.container
     return container
 
@@ -37,11 +40,16 @@ async def request_uow(container: ContainerDep) -> AsyncIterator[UnitOfWork]:
 Uow = Annotated[UnitOfWork, Depends(request_uow, scope="function")]
 
 
-def token_rules(container: ContainerDep) -> TokenRules:
-    return container.token_rules
+async def reading_uow(container: ContainerDep) -> AsyncIterator[UnitOfWork]:
+    """A unit that only reads."""
+    async with container.reading() as session:
+        yield UnitOfWork(session)
 
 
-def read_claims(request: Request, container: ContainerDep) -> dict[str, Any]:
+ReadingUow = Annotated[UnitOfWork, Depends(reading_uow, scope="function")]
+
+
+async def read_claims(request: Request, container: ContainerDep) -> dict[str, Any]:
     """Return the claims of the access token. Raises `NotAuthenticated`, `InvalidToken`."""
     header = request.headers.get("authorization")
     if not header:
@@ -61,8 +69,8 @@ async def current_user(claims: Claims, container: ContainerDep) -> Identity:
         user_id = UUID(claims["sub"])
     except ValueError as error:
         raise InvalidToken from error
-    async with unit_of_work(container.sessions) as uow:
-        identity = await UserRepository(uow.session).identity(user_id)
+    async with container.reading() as session:
+        identity = await UserRepository(session).identity(user_id)
     if identity is None or not identity.is_active:
         raise InvalidToken
     return identity
@@ -71,27 +79,31 @@ async def current_user(claims: Claims, container: ContainerDep) -> Identity:
 CurrentUser = Annotated[Identity, Depends(current_user)]
 
 
-def auth_service(uow: Uow, container: ContainerDep) -> AuthService:
+async def auth_service(uow: Uow, container: ContainerDep) -> AuthService:
     return AuthService(uow, container.token_rules, container.clock)
 
 
-def account_service(container: ContainerDep) -> AccountService:
+async def account_service(container: ContainerDep) -> AccountService:
     return container.accounts
 
 
-def media_service(container: ContainerDep) -> MediaService:
+async def media_service(container: ContainerDep) -> MediaService:
     return container.media
 
 
-def post_service(uow: Uow, container: ContainerDep) -> PostService:
+async def post_service(uow: Uow, container: ContainerDep) -> PostService:
     return PostService(uow, container.adapters, container.media, container.clock)
 
 
-def calendar_service(uow: Uow) -> CalendarService:
+async def reading_post_service(uow: ReadingUow, container: ContainerDep) -> PostService:
+    return PostService(uow, container.adapters, container.media, container.clock)
+
+
+async def calendar_service(uow: ReadingUow) -> CalendarService:
     return CalendarService(uow)
 
 
-def analytics_service(uow: Uow) -> AnalyticsService:
+async def analytics_service(uow: ReadingUow) -> AnalyticsService:
     return AnalyticsService(uow)
 
 
@@ -99,6 +111,7 @@ AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 AccountServiceDep = Annotated[AccountService, Depends(account_service)]
 MediaServiceDep = Annotated[MediaService, Depends(media_service)]
 PostServiceDep = Annotated[PostService, Depends(post_service)]
+ReadingPostServiceDep = Annotated[PostService, Depends(reading_post_service)]
 CalendarServiceDep = Annotated[CalendarService, Depends(calendar_service)]
 AnalyticsServiceDep = Annotated[AnalyticsService, Depends(analytics_service)]
 

@@ -24,3 +24,8 @@ def make_engine(dsn: str, *, pool_size: int = 10, application_name: str = "postp
 
 def make_sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def make_reading_sessions(engine: AsyncEngine) -> Sessions:
+    """Sessions that only read: every statement by itself, without the two round trips of a transaction."""
+    return async_sessionmaker(engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False)

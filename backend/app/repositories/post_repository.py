@@ -6,12 +6,13 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import Row, TextClause, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Post
@@ -20,6 +21,7 @@ from app.repositories.publication_repository import PublicationRepository
 
 COLUMNS = tuple(Post.__table__.columns)
 PostRow = Row[Any]
+_PUBLIC = ", ".join(column.name for column in COLUMNS if column.name != "user_id")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,22 @@ class PostFilter:
     def is_counted(self) -> bool:
         """Whether the number of matches is kept, rather than counted row by row."""
         return self.text is None and self.since is None and self.until is None
+
+
+class RenderedPost(NamedTuple):
+    """A post as the API shows it, already written as JSON; and what it is sorted by."""
+
+    id: UUID
+    created_at: datetime
+    scheduled_for: datetime | None
+    json: str
+
+
+class RenderedDay(NamedTuple):
+    """The posts of one day as JSON objects, separated by commas, in order of time."""
+
+    posts: int
+    json: str
 
 
 class PostRepository:
@@ -62,15 +80,18 @@ class PostRepository:
 
     async def list_page(
         self, user_id: UUID, wanted: PostFilter, *, page: int, per_page: int, cursor: str | None
-    ) -> list[PostRow]:
-        """Return one page, newest first; one row more than asked for says that there is a next page."""
-        query = _matching(select(*COLUMNS), user_id, wanted).order_by(Post.created_at.desc(), Post.id.desc())
+    ) -> list[RenderedPost]:
+        """Return one page, newest first; one post more than asked for says that there is a next page."""
+        conditions, parameters = _conditions(user_id, wanted)
+        parameters |= {"limit": per_page + 1, "offset": 0}
         after = read_cursor(cursor) if cursor else None
         if after is not None:
-            query = query.where(tuple_(Post.created_at, Post.id) < after)
+            conditions.append("(created_at, id) < (:after_time, :after_id)")
+            parameters |= {"after_time": after[0], "after_id": after[1]}
         else:
-            query = query.offset((page - 1) * per_page)
-        return list((await self._session.execute(query.limit(per_page + 1))).all())
+            parameters["offset"] = (page - 1) * per_page
+        order = "ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset"
+        return await self._rendered(" AND ".join(conditions), order, parameters)
 
     async def count(self, user_id: UUID, wanted: PostFilter) -> int:
         """Return the exact number of matches."""
@@ -78,14 +99,24 @@ class PostRepository:
             return await PostCountRepository(self._session).count(
                 user_id, status=wanted.status, platform=wanted.platform, account_id=wanted.account_id
             )
-        return int(await self._session.scalar(_matching(select(func.count()), user_id, wanted)) or 0)
+        conditions, parameters = _conditions(user_id, wanted)
+        rows = await self._session.execute(_counting(" AND ".join(conditions)), parameters)
+        return int(rows.scalar_one())
 
-    async def between(self, user_id: UUID, *, start: datetime, end: datetime, wanted: PostFilter) -> list[PostRow]:
-        """Return posts that go out in [start, end), in order of time."""
-        query = _matching(select(*COLUMNS), user_id, wanted).where(
-            Post.scheduled_for >= start, Post.scheduled_for < end
-        )
-        return list((await self._session.execute(query.order_by(Post.scheduled_for, Post.id))).all())
+    async def by_day(self, user_id: UUID, wanted: PostFilter, starts: Sequence[datetime]) -> dict[int, RenderedDay]:
+        """Return posts by the day they go out on: `starts` holds the first moment of each day and of the day after.
+
+        Days are counted from 0; days without posts are missing.
+        """
+        conditions, parameters = _conditions(user_id, replace(wanted, since=starts[0], until=starts[-1]))
+        parameters["starts"] = list(starts)
+        rows = await self._session.execute(_rendering_days(" AND ".join(conditions)), parameters)
+        return {row.day: RenderedDay(row.posts, row.json) for row in rows}
+
+    async def _rendered(self, condition: str, order: str, parameters: dict[str, Any]) -> list[RenderedPost]:
+        """Let the database write the posts as JSON: for a month of posts that is several times faster than here."""
+        rows = await self._session.execute(_rendering(condition, order), parameters)
+        return [RenderedPost(*row) for row in rows]
 
     async def add_all(self, values: Sequence[dict[str, Any]]) -> list[PostRow]:
         """Insert posts in one statement and return them in the order given."""
@@ -108,30 +139,58 @@ class PostRepository:
         )
 
 
-def _matching(query: Select[Any], user_id: UUID, wanted: PostFilter) -> Select[Any]:
-    conditions = [Post.user_id == user_id]
-    if wanted.status is not None:
-        conditions.append(Post.status == wanted.status)
-    if wanted.platform is not None:
-        conditions.append(Post.platform == wanted.platform)
-    if wanted.account_id is not None:
-        conditions.append(Post.account_id == wanted.account_id)
+def _conditions(user_id: UUID, wanted: PostFilter) -> tuple[list[str], dict[str, Any]]:
+    """Return the conditions of a filter, always with the owner's first, and their parameters."""
+    conditions = ["user_id = :user_id"]
+    parameters: dict[str, Any] = {"user_id": user_id}
+    for name in ("status", "platform", "account_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            conditions.append(f"{name} = :{name}")
+            parameters[name] = value
     if wanted.text is not None:
-        tag = wanted.text.strip().removeprefix("#").lower()
-        conditions.append(
-            or_(
-                Post.content.icontains(wanted.text, autoescape=True),
-                func.lower(func.array_to_string(Post.hashtags, " ")).contains(tag, autoescape=True),
-            )
-        )
+        conditions.append("(content ILIKE :pattern OR array_to_string(hashtags, ' ') ILIKE :tag_pattern)")
+        parameters |= {
+            "pattern": f"%{_escape(wanted.text)}%",
+            "tag_pattern": f"%{_escape(wanted.text.strip().removeprefix('#'))}%",
+        }
     if wanted.since is not None:
-        conditions.append(Post.scheduled_for >= wanted.since)
+        conditions.append("scheduled_for >= :since")
+        parameters["since"] = wanted.since
     if wanted.until is not None:
-        conditions.append(Post.scheduled_for < wanted.until)
-    return query.where(and_(*conditions))
+        conditions.append("scheduled_for < :until")
+        parameters["until"] = wanted.until
+    return conditions, parameters
 
 
-def make_cursor(row: PostRow) -> str:
+def _escape(words: str) -> str:
+    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+@lru_cache(maxsize=256)
+def _rendering(condition: str, order: str) -> TextClause:
+    # Only fixed words come here (`_conditions`): every value is a parameter.
+    return text(f"""
+        SELECT post.id, post.created_at, post.scheduled_for, row_to_json(post)::text
+        FROM (SELECT {_PUBLIC} FROM posts WHERE {condition} {order}) post
+    """)  # noqa: S608
+
+
+@lru_cache(maxsize=256)
+def _rendering_days(condition: str) -> TextClause:
+    return text(f"""
+        SELECT width_bucket(post.scheduled_for, CAST(:starts AS timestamptz[])) - 1 AS day, count(*) AS posts,
+               string_agg(row_to_json(post)::text, ',' ORDER BY post.scheduled_for, post.id) AS json
+        FROM (SELECT {_PUBLIC} FROM posts WHERE {condition}) post GROUP BY 1
+    """)  # noqa: S608
+
+
+@lru_cache(maxsize=256)
+def _counting(condition: str) -> TextClause:
+    return text(f"SELECT count(*) FROM posts WHERE {condition}")  # noqa: S608
+
+
+def make_cursor(row: RenderedPost) -> str:
     """Return an opaque mark after a row."""
     return base64.urlsafe_b64encode(json.dumps([row.created_at.isoformat(), str(row.id)]).encode()).decode()
 

@@ -114,6 +114,8 @@ class MediaRead(Read):
     width_px: int | None
     height_px: int | None
     duration_seconds: float | None
+    codec: str | None
+    frame_rate: float | None
 
 
 class PostRead(Read):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,7 +11,7 @@ from app.domain.suggested_times import SuggestedTime, suggested_times
 from app.domain.vocabulary import AccountStatus
 from app.domain.zones import days_between, find_zone, start_of_day
 from app.repositories.account_repository import AccountRepository
-from app.repositories.post_repository import PostFilter, PostRepository, PostRow
+from app.repositories.post_repository import PostFilter, PostRepository
 from app.repositories.user_repository import Identity
 
 LONGEST_DAYS = 366
@@ -21,7 +20,8 @@ LONGEST_DAYS = 366
 @dataclass(frozen=True)
 class Day:
     date: date
-    posts: list[PostRow]
+    posts_json: str
+    """The day's posts as JSON objects, separated by commas."""
     suggested_times: list[SuggestedTime]
 
 
@@ -50,19 +50,16 @@ class CalendarService:
         if days < 1 or days > LONGEST_DAYS or last >= date.max - timedelta(days=1) or first <= date.min:
             sentence = f"Choose an end date on or after the start date, at most {LONGEST_DAYS} days later."
             raise InvalidRequest([FieldError(("query", "end_date"), sentence, "invalid_range")])
-        rows = await self._posts.between(
-            user.id,
-            start=start_of_day(first, zone),
-            end=start_of_day(last + timedelta(days=1), zone),
-            wanted=wanted,
-        )
-        by_day: dict[date, list[PostRow]] = defaultdict(list)
-        for row in rows:
-            by_day[row.scheduled_for.astimezone(zone).date()].append(row)
+        dates = days_between(first, last)
+        starts = [start_of_day(day, zone) for day in [*dates, last + timedelta(days=1)]]
+        found = await self._posts.by_day(user.id, wanted, starts)
         accounts = await self._accounts.list_of(user.id)
         platforms = sorted({a.platform for a in accounts if a.status == AccountStatus.connected})
         return CalendarView(
             timezone=name,
-            days=[Day(day, by_day.get(day, []), suggested_times(day, platforms)) for day in days_between(first, last)],
-            total_posts=len(rows),
+            days=[
+                Day(day, found[index].json if index in found else "", suggested_times(day, platforms))
+                for index, day in enumerate(dates)
+            ],
+            total_posts=sum(day.posts for day in found.values()),
         )

@@ -26,11 +26,13 @@ from app.kit.ids import new_id
 from app.models import SocialAccount
 from app.platforms.base import AccountFacts, Draft, Finding, MediaItem, PlatformAdapter
 from app.repositories.account_repository import AccountRepository
-from app.repositories.post_repository import PostFilter, PostRepository, PostRow, make_cursor, read_cursor
+from app.repositories.post_repository import PostFilter, PostRepository, PostRow, RenderedPost, make_cursor, read_cursor
 from app.repositories.publication_repository import PublicationRepository
 from app.services.media_service import MediaService
 
-MAY_BE_MISSING_IN_A_DRAFT = frozenset({"media_required", "privacy_level_required"})
+MAY_BE_MISSING_IN_A_DRAFT = frozenset(
+    {"media_required", "privacy_level_required", "text_required", "link_required", "too_few_items"}
+)
 """Findings that say something is still missing. A draft may be incomplete; it may not be wrong."""
 ADVANCE = "publishing.advance"
 
@@ -61,7 +63,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class PostPage:
-    items: list[PostRow]
+    items: list[RenderedPost]
     total: int
     page: int
     per_page: int

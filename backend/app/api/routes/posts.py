@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
@@ -11,7 +12,16 @@ from fastapi import APIRouter, Query, Request, status
 from fastapi.responses import Response
 
 from app.api import idempotency
-from app.api.deps import CalendarServiceDep, ContainerDep, CurrentUser, Page, PerPage, PostServiceDep, Uow
+from app.api.deps import (
+    CalendarServiceDep,
+    ContainerDep,
+    CurrentUser,
+    Page,
+    PerPage,
+    PostServiceDep,
+    ReadingPostServiceDep,
+    Uow,
+)
 from app.api.idempotency import IdempotencyKey
 from app.api.problems import problems
 from app.db.unit_of_work import unit_of_work
@@ -35,7 +45,6 @@ from app.schemas.common import Moment
 from app.schemas.posts import (
     AccountFindings,
     Calendar,
-    CalendarDay,
     CreatePost,
     FindingRead,
     MediaRead,
@@ -44,10 +53,10 @@ from app.schemas.posts import (
     PostRead,
     SchedulePost,
     StoryEntry,
-    SuggestedTime,
     UpdatePost,
     Validation,
 )
+from app.services.calendar_service import Day
 from app.services.post_service import Checked, Variant
 
 router = APIRouter(prefix="/posts", tags=["posts"])
@@ -133,7 +142,7 @@ async def create_post(
 @router.get("", operation_id="posts_list", response_model=PostPage, responses=problems(*SIGNED_IN))
 async def list_posts(
     user: CurrentUser,
-    posts: PostServiceDep,
+    posts: ReadingPostServiceDep,
     page: Page = 1,
     per_page: PerPage = 20,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
@@ -147,14 +156,14 @@ async def list_posts(
     """List posts, newest first, with the exact total. `cursor` stays fast at any depth."""
     wanted = PostFilter(status, platform, account_id, q, since, until)
     found = await posts.list_page(user.id, wanted, page=page, per_page=per_page, cursor=cursor)
-    answer = PostPage.model_construct(
-        items=[read(row) for row in found.items],
-        total=found.total,
-        page=found.page,
-        per_page=found.per_page,
-        next_cursor=found.next_cursor,
-    )
-    return Response(answer.model_dump_json(), media_type=JSON)
+    frame = {
+        "total": found.total,
+        "page": found.page,
+        "per_page": found.per_page,
+        "next_cursor": found.next_cursor,
+    }
+    items = ",".join(post.json for post in found.items)
+    return Response(f'{{"items":[{items}],{json.dumps(frame)[1:]}', media_type=JSON)
 
 
 @router.get("/calendar", operation_id="posts_calendar", response_model=Calendar, responses=problems(*SIGNED_IN))
@@ -176,23 +185,13 @@ async def calendar(
         timezone=timezone,
         wanted=PostFilter(status=status, platform=platform, account_id=account_id),
     )
-    answer = Calendar.model_construct(
-        timezone=view.timezone,
-        days=[
-            CalendarDay.model_construct(
-                date=day.date,
-                posts=[read(row) for row in day.posts],
-                suggested_times=[SuggestedTime.model_validate(time) for time in day.suggested_times],
-            )
-            for day in view.days
-        ],
-        total_posts=view.total_posts,
-    )
-    return Response(answer.model_dump_json(), media_type=JSON)
+    days = ",".join(_day(day) for day in view.days)
+    frame = {"timezone": view.timezone, "total_posts": view.total_posts}
+    return Response(f'{{"days":[{days}],{json.dumps(frame)[1:]}', media_type=JSON)
 
 
 @router.post("/validate", operation_id="posts_validate", responses=problems(*SIGNED_IN, AccountNotFound))
-async def validate(body: CreatePost, user: CurrentUser, posts: PostServiceDep) -> Validation:
+async def validate(body: CreatePost, user: CurrentUser, posts: ReadingPostServiceDep) -> Validation:
     """Say what each platform would object to, without saving anything."""
     variants, _ = variants_of(body)
     checked = await posts.check(user.id, variants, platform=body.platform)
@@ -200,13 +199,13 @@ async def validate(body: CreatePost, user: CurrentUser, posts: PostServiceDep) -
 
 
 @router.get("/{post_id}", operation_id="posts_get", responses=problems(*SIGNED_IN, PostNotFound))
-async def get_post(post_id: UUID, user: CurrentUser, posts: PostServiceDep) -> PostRead:
+async def get_post(post_id: UUID, user: CurrentUser, posts: ReadingPostServiceDep) -> PostRead:
     """Return one post."""
     return read(await posts.get(user.id, post_id))
 
 
 @router.get("/{post_id}/story", operation_id="posts_story", responses=problems(*SIGNED_IN, PostNotFound))
-async def story(post_id: UUID, user: CurrentUser, posts: PostServiceDep) -> list[StoryEntry]:
+async def story(post_id: UUID, user: CurrentUser, posts: ReadingPostServiceDep) -> list[StoryEntry]:
     """Return what happened on the way out: every call to the platform and every decision, oldest first."""
     return [StoryEntry.model_validate(entry) for entry in await posts.story(user.id, post_id)]
 
@@ -285,6 +284,11 @@ def read(row: Any) -> PostRead:
     fields["status"] = _STATUSES[row.status]
     fields["media"] = [MediaRead.model_construct(**item) for item in fields["media"]]
     return PostRead.model_construct(**fields)
+
+
+def _day(day: Day) -> str:
+    times = json.dumps([vars(time) for time in day.suggested_times])
+    return f'{{"date":"{day.date}","posts":[{day.posts_json}],"suggested_times":{times}}}'
 
 
 def _findings(item: Checked) -> AccountFindings:

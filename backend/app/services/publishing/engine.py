@@ -66,8 +66,8 @@ log = structlog.get_logger()
 
 SUBMIT_SECONDS = 75
 """Longest time one submission may take; the lease is renewed meanwhile."""
-STEP_SECONDS = 300
-"""Longest time one staging call may take (large uploads)."""
+STEP_SECONDS = 3600
+"""Longest time one step may take: a large upload over a slow line. The lease is renewed meanwhile."""
 PUBLIC_STEPS = frozenset({Step.submit, Step.confirm, Step.reconcile})
 """From here on the post may already be public."""
 
