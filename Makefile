@@ -66,10 +66,10 @@ openapi: install-dev ## Write docs/api/openapi.json
 	@$(PY) -m deploy.openapi
 
 bench: install-dev ## Measure; prints a table and writes .bench/results.json
-	@$(PY) -m backend.benchmarks $(BENCH)
+	@$(PY) -m benchmarks $(BENCH)
 
 chaos: install-dev ## Kill, flush and restart everything while posts go out, and count
-	@$(PY) -m backend.benchmarks.chaos
+	@$(PY) -m benchmarks.chaos
 
 lock: install-dev ## Renew the lock files
 	@for name in dev run; do .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \

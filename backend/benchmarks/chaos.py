@@ -1,6 +1,6 @@
 """Everything that can die dies while posts go out; the sandbox counts what followers see.
 
-python -m backend.benchmarks.chaos [posts per account] [seconds of faults]
+python -m benchmarks.chaos [posts per account] [seconds of faults]
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import asyncpg
 import httpx
 import redis
 
-from backend.benchmarks.people import PLATFORMS, connect_accounts, database, schedule, sign_up
+from benchmarks.people import PLATFORMS, connect_accounts, database, schedule, sign_up, wait_until_final
 from deploy.scratch import Scratch, scratch_stack
 
 ACCOUNTS_PER_PLATFORM = 10
@@ -45,18 +45,15 @@ CALM = {"drop_rate": 0, "error_500_rate": 0, "rate_limit_rate": 0, "spurious_tok
 
 async def chaos(*, per_account: int, fault_seconds: float) -> dict[str, Any]:
     """Run the whole thing and return its numbers."""
-    chance = random.Random(7)  # noqa: S311 - which process dies when
+    chance = random.Random(7)
     with scratch_stack(WORKER_PROCESSES="2", VISIBILITY_SECONDS="20") as scratch:
         client = await sign_up(scratch)
         accounts = await connect_accounts(client, dict.fromkeys(PLATFORMS, ACCOUNTS_PER_PLATFORM))
         mark = secrets.token_hex(4)
         start = datetime.now(UTC) + timedelta(seconds=5)
+        spacing = fault_seconds / per_account
         plan = [
-            (
-                account,
-                f"Chaos {mark} {account.external} {n}.",
-                start + timedelta(seconds=n * fault_seconds / per_account),
-            )
+            (account, f"Chaos {mark} {account.external} {n}.", start + timedelta(seconds=n * spacing))
             for n in range(per_account)
             for account in accounts
         ]
@@ -69,6 +66,10 @@ async def chaos(*, per_account: int, fault_seconds: float) -> dict[str, Any]:
             counts, reconnected = await _settle(scratch, client, ids, deadline=began + LONGEST_SECONDS)
             seconds = time.monotonic() - began
             seen = await _seen(control, mark)
+            handing_over = {
+                "killed_worker_taken_over": await _hand_over(scratch, control, accounts, signal.SIGKILL),
+                "stopped_worker_handed_back": await _hand_over(scratch, control, accounts, signal.SIGTERM),
+            }
         result = await _verdict(scratch, ids, plan, seen)
         await client.aclose()
     return {
@@ -79,6 +80,7 @@ async def chaos(*, per_account: int, fault_seconds: float) -> dict[str, Any]:
         "accounts_reconnected_by_owner": reconnected,
         "statuses": counts,
         **result,
+        **handing_over,
     }
 
 
@@ -98,7 +100,7 @@ async def _disturb(
                     done["workers_killed"] += 1
         if number % 6 == 2:
             with suppress(redis.RedisError):
-                redis.from_url(scratch.settings.broker_url).flushall()
+                redis.Redis.from_url(scratch.settings.broker_url).flushall()
                 done["valkey_flushed"] += 1
         if number % 12 == 5:
             for pid in await asyncio.to_thread(scratch.pids, "valkey"):
@@ -133,6 +135,35 @@ async def _settle(
             if not counts.get("scheduled", 0) + counts.get("publishing", 0) or time.monotonic() > deadline:
                 return counts, reconnected
         await asyncio.sleep(1)
+
+
+async def _hand_over(
+    scratch: Scratch, control: httpx.AsyncClient, accounts: list[Any], how: signal.Signals
+) -> dict[str, Any]:
+    """End a worker that holds work, and return how long until none of it is in its hands any more."""
+    (await control.patch("/_sandbox/knobs", json={"latency_ms": 3000})).raise_for_status()
+    chosen = [account for account in accounts if account.platform != "tiktok"]
+    now = datetime.now(UTC)
+    ids = await schedule(scratch, [(account, f"Hand over {how.name} {account.external}", now) for account in chosen])
+    connection = await database(scratch)
+    try:
+        owner, held = "", 0
+        while not held:
+            await asyncio.sleep(0.2)
+            row = await connection.fetchrow(
+                """SELECT lease_owner, count(*) AS held FROM publishing_lanes
+                   WHERE lease_until > clock_timestamp() GROUP BY 1 ORDER BY 2 DESC LIMIT 1"""
+            )
+            owner, held = (row["lease_owner"], row["held"]) if row else ("", 0)
+        began = time.monotonic()
+        os.kill(int(owner.rpartition(":")[2]), how)
+        while await connection.fetchval("SELECT count(*) FROM publishing_lanes WHERE lease_owner = $1", owner):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        seconds = round(time.monotonic() - began, 1)
+    finally:
+        await connection.close()
+    (await control.patch("/_sandbox/knobs", json={"latency_ms": 0})).raise_for_status()
+    return {"held": held, "seconds": seconds, "then": await wait_until_final(scratch, ids, seconds=120)}
 
 
 async def _counts(scratch: Scratch, ids: list[UUID]) -> dict[str, int]:
@@ -184,7 +215,7 @@ def main() -> None:
     fault_seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 90.0
     result = asyncio.run(chaos(per_account=per_account, fault_seconds=fault_seconds))
     text = json.dumps(result, indent=1)
-    print(text)
+    sys.stdout.write(text + "\n")
     folder = Path(".bench")
     folder.mkdir(exist_ok=True)
     (folder / "chaos.json").write_text(text, encoding="utf-8")

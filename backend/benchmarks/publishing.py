@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 
-from app.composition import build_adapters_from
-from app.platforms.base import Auth, Draft, MediaItem, Phase, Progress
+from app.composition import build_adapters_from, build_container
+from app.platforms.base import Auth, Draft, MediaItem, Phase, Progress, Publisher
 from app.storage.own import OwnFiles
-from backend.benchmarks.people import (
+from benchmarks.people import (
     Account,
     connect_accounts,
     database,
@@ -96,20 +96,12 @@ async def _bare(scratch: Scratch, accounts: list[Account], per_account: dict[str
         draft = Draft(f"Bare {account.external} {number}", media=media, options=options)
         draft = Draft(draft.content, media=media, options=options, post_type=publisher.post_type(draft))
         done, source = Progress(), _Bytes(own)
-        while done.phase is not Phase.published:
+        while True:
             async with turns[account.external]:
-                while done.phase is not Phase.published:
-                    match done.phase:
-                        case Phase.preparing:
-                            done = await publisher.prepare(auth, draft, done, source)
-                        case Phase.ready:
-                            done = await publisher.submit(auth, draft, done, source)
-                        case _:
-                            done = await publisher.look(auth, draft, done, source)
-                    if done.look_after and done.phase in (Phase.processing, Phase.submitted):
-                        break
-            if done.phase is not Phase.published:
-                await asyncio.sleep(done.look_after or 0)
+                done = await _as_far_as_it_goes(publisher, auth, draft, done, source)
+            if done.phase is Phase.published:
+                return
+            await asyncio.sleep(done.look_after or 0)
 
     began = time.perf_counter()
     await asyncio.gather(
@@ -123,6 +115,24 @@ async def _bare(scratch: Scratch, accounts: list[Account], per_account: dict[str
     seconds = time.perf_counter() - began
     await adapters.aclose()
     return seconds
+
+
+async def _as_far_as_it_goes(
+    publisher: Publisher, auth: Auth, draft: Draft, done: Progress, source: _Bytes
+) -> Progress:
+    """Make calls until the post is out or has to wait for the platform."""
+    while True:
+        match done.phase:
+            case Phase.published:
+                return done
+            case Phase.preparing:
+                done = await publisher.prepare(auth, draft, done, source)
+            case Phase.ready:
+                done = await publisher.submit(auth, draft, done, source)
+            case _:
+                done = await publisher.look(auth, draft, done, source)
+        if done.look_after and done.phase in (Phase.processing, Phase.submitted):
+            return done
 
 
 class _Bytes:
@@ -147,17 +157,13 @@ class _Bytes:
 
 
 async def _tokens(scratch: Scratch) -> dict[str, Any]:
-    from app.composition import build_container
-
     container = build_container(scratch.settings, worker="bench", send=lambda _name: None)
-    rows = await (await _connection(scratch)).fetch("SELECT account_id FROM account_credentials")
+    connection = await database(scratch)
+    rows = await connection.fetch("SELECT account_id FROM account_credentials")
+    await connection.close()
     grants = {str(row["account_id"]): (await container.tokens.current(row["account_id"]))[0] for row in rows}
     await container.aclose()
     return grants
-
-
-async def _connection(scratch: Scratch) -> Any:
-    return await database(scratch)
 
 
 async def punctuality(*, per_second: int, seconds: int) -> dict[str, Any]:

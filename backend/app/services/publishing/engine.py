@@ -330,8 +330,11 @@ class PublishingEngine:
             await self._save(work, wait=timedelta(0), release=True)
 
     async def _account_lost(self, work: Work, error: ReconnectAccount, trouble: Trouble) -> None:
-        """Make sure that it is the account and not a passing fault, then hold its posts and tell the owner."""
-        if await self._still_alive(work):
+        """Make sure that it is the account and not a passing fault, then hold its posts and tell the owner.
+
+        Only a token said to be dead is doubted; a missing permission or a restricted account is what it says.
+        """
+        if error.code == ReconnectAccount.code and await self._still_alive(work):
             await self._later(work, after=None, trouble=trouble)
             return
         async with unit_of_work(self._sessions) as uow:
