@@ -77,6 +77,8 @@ def answer(request: Request, error: AppError) -> Response:
 def _clean(loc: Sequence[str | int]) -> tuple[str | int, ...]:
     """Return the path of a field as it was sent: without union tags, validator names and model names."""
     where, *path = loc
+    if where == "header":
+        return (where, *(part.lower() if isinstance(part, str) else part for part in path))
     kept = [part for part in path if isinstance(part, int) or not _is_internal(part)]
     return (where, *kept)
 

@@ -9,9 +9,9 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.domain.vocabulary import AccountMode, AccountStatus, Platform
-from app.schemas.common import Body, Read
+from app.schemas.common import Body, Read, Storable
 
-AccountName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+AccountName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Storable]
 ExternalId = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[\w.:-]+$")
 ]

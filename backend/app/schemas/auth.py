@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, EmailStr, Field
 
-from app.schemas.common import Body, Read
+from app.schemas.common import Body, Read, Storable
 
 
 def _plain(password: str) -> str:
@@ -30,7 +30,7 @@ class Register(Body):
 
 
 class Login(Body):
-    email: str = Field(max_length=320)
+    email: Annotated[str, Storable] = Field(max_length=320)
     password: str = Field(max_length=256)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -32,6 +32,25 @@ def _to_utc(value: datetime) -> datetime:
 
 Moment = Annotated[datetime, BeforeValidator(_with_offset), AfterValidator(_to_utc)]
 """A moment sent with its offset, kept in UTC."""
+
+
+def _storable(value: Any) -> Any:
+    """Refuse characters that PostgreSQL cannot keep, however deep they are."""
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("The text contains a character that cannot be stored")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _storable(name)
+            _storable(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _storable(inner)
+    return value
+
+
+Storable = AfterValidator(_storable)
+"""Annotates a text, or JSON with texts in it, that is written to the database or compared there."""
 
 
 class Body(BaseModel):

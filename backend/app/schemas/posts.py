@@ -10,12 +10,10 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field
 
 from app.domain.hashtags import clean_hashtag
 from app.domain.vocabulary import Platform, PostStatus
-from app.schemas.common import Body, Moment, Read
+from app.schemas.common import Body, Moment, Read, Storable
 
 
 def _printable(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("The text contains a character that cannot be stored")
     if not text.strip():
         raise ValueError("The text is empty")
     return text
@@ -33,14 +31,14 @@ def _hashtags(values: list[str]) -> list[str]:
     return list(seen.values())
 
 
-Content = Annotated[str, StringConstraints(min_length=1, max_length=5000), AfterValidator(_printable)]
+Content = Annotated[str, StringConstraints(min_length=1, max_length=5000), Storable, AfterValidator(_printable)]
 Hashtags = Annotated[
     list[Annotated[str, StringConstraints(max_length=150)]], Field(max_length=100), AfterValidator(_hashtags)
 ]
-MediaUrl = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+MediaUrl = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), Storable]
 MediaUrls = Annotated[list[MediaUrl], Field(max_length=50)]
-PostType = Annotated[str, StringConstraints(min_length=1, max_length=32)]
-Options = dict[str, Any]
+PostType = Annotated[str, StringConstraints(min_length=1, max_length=32), Storable]
+Options = Annotated[dict[str, Any], Storable]
 
 EXAMPLE: dict[str, Any] = {
     "account_id": "01a2b3c4-0000-7000-8000-000000000001",

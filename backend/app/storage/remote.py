@@ -19,6 +19,7 @@ READ_SECONDS = 20.0
 TOTAL_SECONDS = 240.0
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class RemoteFileError(Exception):
@@ -47,12 +48,19 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 
 def is_public(address: str, allowed: Iterable[Network] = ()) -> bool:
     """Whether an address may be fetched from: global unicast, or in a network the operator allowed."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
+    ip = _inner(ipaddress.ip_address(address))
     if any(ip.version == network.version and ip in network for network in allowed):
         return True
     return ip.is_global and not ip.is_multicast
+
+
+def _inner(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the IPv4 address that an IPv6 one leads to: mapped, or through a NAT64, 6to4 or Teredo gateway."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else ip)
 
 
 class _PinnedBackend(httpcore.AsyncNetworkBackend):
@@ -118,6 +126,8 @@ class RemoteFiles:
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 return await self._follow(url, limit=limit, whole=whole)
+        except (httpx.InvalidURL, ValueError) as error:  # an address, or one redirected to, that names no host
+            raise RemoteFileError("media_url_invalid", f"{shorten(url)} is not an address.") from error
         except (httpx.HTTPError, httpcore.NetworkError, httpcore.TimeoutException, TimeoutError, OSError) as error:
             raise RemoteFileError(
                 "media_url_unreachable", f"The file at {shorten(url)} cannot be fetched. Check that the address opens."

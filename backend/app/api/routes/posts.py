@@ -41,7 +41,7 @@ from app.domain.errors import (
 )
 from app.domain.vocabulary import Platform, PostStatus
 from app.repositories.post_repository import PostFilter
-from app.schemas.common import Moment
+from app.schemas.common import Moment, Storable
 from app.schemas.posts import (
     AccountFindings,
     Calendar,
@@ -149,7 +149,7 @@ async def list_posts(
     status: PostStatus | None = None,
     platform: Platform | None = None,
     account_id: UUID | None = None,
-    q: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    q: Annotated[str | None, Query(min_length=1, max_length=200), Storable] = None,
     since: Annotated[Moment | None, Query(alias="from")] = None,
     until: Annotated[Moment | None, Query(alias="to")] = None,
 ) -> Response:
