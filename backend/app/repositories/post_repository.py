@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -198,7 +198,11 @@ def make_cursor(row: RenderedPost) -> str:
 def read_cursor(cursor: str) -> tuple[datetime, UUID] | None:
     """Return where a cursor points to, or `None` when it is not one of ours."""
     try:
-        moment, post_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return datetime.fromisoformat(moment), UUID(post_id)
-    except (binascii.Error, ValueError, TypeError, UnicodeError):
+        read = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        if not isinstance(read, list):
+            return None
+        moment, post_id = read
+        at = datetime.fromisoformat(moment)
+        return (at.astimezone(UTC), UUID(post_id)) if at.tzinfo else None
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -33,3 +34,13 @@ def ok(response: httpx.Response, status: int = 200) -> Any:
     """Return the body of a success."""
     assert response.status_code == status, response.text
     return response.json() if response.content else None
+
+
+def with_moments(post: dict[str, Any]) -> dict[str, Any]:
+    """Return a post with its times as moments, however they are written; all have an offset of zero."""
+    read = dict(post)
+    for name in ("scheduled_for", "posted_at", "created_at", "updated_at"):
+        if post[name] is not None:
+            read[name] = datetime.fromisoformat(post[name])
+            assert read[name].utcoffset() == timedelta()
+    return read

@@ -45,7 +45,7 @@ class TestAddressesThatAreNotPublic:
             "0x7f.1",
             "017700000001",
             "0",
-            "0.0.0.0",
+            "0.0.0.0",  # noqa: S104 - an address to refuse
             "10.0.0.8",
             "172.16.0.1",
             "192.168.1.1",
