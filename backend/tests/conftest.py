@@ -6,7 +6,6 @@ several connections use `committed` (the same, really committed, emptied afterwa
 
 from __future__ import annotations
 
-import base64
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,6 +24,7 @@ os.environ["DATA_DIR"] = _SCRATCH = tempfile.mkdtemp(prefix="postpilot-tests-dat
 
 from factories.clock import SteerableClock  # noqa: E402
 from factories.databases import create_database, upgrade  # noqa: E402
+from factories.keys import KEY_1  # noqa: E402
 from factories.make import Factory, MadeUser  # noqa: E402
 from factories.servers import (  # noqa: E402
     MediaHost,
@@ -40,8 +40,6 @@ from app.composition import Container, build_container  # noqa: E402
 from app.main import create_app  # noqa: E402
 
 SANDBOX_SECRET = "sandbox-secret"
-KEY_1 = "v1:" + base64.urlsafe_b64encode(b"1" * 32).decode()
-KEY_2 = "v2:" + base64.urlsafe_b64encode(b"2" * 32).decode()
 TABLES = "users, post_count_deltas, heartbeats"
 
 

@@ -65,7 +65,7 @@ class SharedPostgres:
             "POSTGRES_PASSWORD": PASSWORD,
         }
         with (self.folder / "postgres.log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 [sys.executable, "-c", _START_POSTGRES],
                 cwd=PROJECT_ROOT,
                 env=environment,
