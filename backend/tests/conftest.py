@@ -6,6 +6,7 @@ several connections use `committed` (the same, really committed, emptied afterwa
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -134,12 +135,18 @@ def sandbox(settings: Settings) -> Iterator[Sandbox]:
 def app(settings: Settings) -> FastAPI:
     """The application. Its lifespan is not run: tests put a container of theirs into its state."""
     built = create_app(settings)
+    _keep_events()
+    return built
+
+
+def _keep_events() -> None:
+    """Keep what is logged, at every level, instead of writing it: `create_app` has set up writing."""
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, _keep],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.ReturnLoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    return built
 
 
 _events: list[dict[str, Any]] = []
@@ -161,11 +168,7 @@ def logged(app: FastAPI) -> list[dict[str, Any]]:
 def public_api(settings: Settings, app: FastAPI) -> Iterator[str]:
     """The API under its public address, where the sandbox fetches media; on the committed data."""
     served = create_app(settings)
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, _keep],
-        logger_factory=structlog.ReturnLoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
+    _keep_events()
     with running_app(served, int(settings.public_base.rpartition(":")[2])) as url:
         yield url
 
