@@ -38,10 +38,10 @@ demo: start ## Publish three posts to the three platforms of the sandbox
 	@./postpilot demo
 
 test: install-dev check ## Run every check and every test
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile -q
 
 test-backend: install-dev ## Run the tests of the back end and the sandbox
-	@$(PY) -m pytest backend/tests sandbox/tests
+	@$(PY) -m pytest -n 2 --dist loadfile -q backend/tests sandbox/tests
 
 check: install-dev lint types imports licenses api-document ## Lint, types, import contracts, licences, API document
 

@@ -27,6 +27,7 @@ class Scratch:
         self.folder = folder
         self.environment = {**clean_environment(), **dict(zip(PORTS, free_ports(len(PORTS)), strict=True))}
         self.environment |= {"DATA_DIR": str(folder), **overrides}
+        self._control: Any = None
         ensure_secrets(folder)
         self.settings = settings_of(self.environment, folder)
 
@@ -45,12 +46,16 @@ class Scratch:
     @property
     def control(self) -> Any:
         """The supervisor's remote control."""
-        control = connect(self.settings)
-        assert control is not None, "the scratch stack does not run"
-        return control
+        if self._control is None:
+            self._control = connect(self.settings)
+        assert self._control is not None, "the scratch stack does not run"
+        return self._control
 
     def stack(self, verb: str) -> None:
         """Run `deploy.stack` for this folder. Raises `RuntimeError` with what it printed."""
+        if self._control is not None:
+            self._control("close")()
+            self._control = None
         done = subprocess.run(
             [sys.executable, "-m", "deploy.stack", verb],
             cwd=PROJECT_ROOT,

@@ -144,6 +144,7 @@ def connect(settings: Settings) -> Any | None:
     try:
         proxy.supervisor.getState()
     except (OSError, Fault):
+        proxy("close")()
         path.unlink(missing_ok=True)
         return None
     return proxy

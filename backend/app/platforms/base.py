@@ -398,8 +398,21 @@ class Publisher(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class PublicId:
+    """How a published post is known at its platform."""
+
+    platform_post_id: str
+    permalink: str | None
+
+
 class MetricsReader(Protocol):
     batch_size: int
+
+    async def public_id(self, auth: Auth, post_type: str, data: Mapping[str, Any]) -> PublicId | None:
+        """Return the id of a post that went out without one, where the platform tells it later; `data` is that of
+        its last `Progress`."""
+        ...
 
     async def read(self, auth: Auth, posts: Sequence[PostRef]) -> Mapping[str, MetricValues]:
         """Return numbers by `platform_post_id`; posts the platform does not know are missing."""

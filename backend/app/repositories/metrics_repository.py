@@ -21,7 +21,7 @@ class DueMetrics:
     account_id: UUID
     platform: str
     reads: int
-    platform_post_id: str
+    platform_post_id: str | None
     post_type: str
     account_id_external: str
     progress_data: dict[str, Any]
@@ -50,7 +50,7 @@ class MetricsRepository:
             LEFT JOIN LATERAL (
                 SELECT progress FROM publications p WHERE p.post_id = c.post_id ORDER BY run DESC LIMIT 1
             ) last ON true
-            WHERE post.platform_post_id IS NOT NULL AND a.status = 'connected'
+            WHERE a.status = 'connected'
             """),
             {"limit": limit, "lease": lease},
         )
@@ -61,6 +61,15 @@ class MetricsRepository:
             text("SELECT count(*) FROM post_metrics WHERE next_fetch_at <= clock_timestamp()")
         )
         return int(rows.scalar_one())
+
+    async def keep_public_id(self, post_id: UUID, *, platform_post_id: str, permalink: str | None) -> None:
+        await self._session.execute(
+            text("""
+            UPDATE posts SET platform_post_id = :platform_post_id, permalink = COALESCE(:permalink, permalink)
+            WHERE id = :post_id
+            """),
+            {"post_id": post_id, "platform_post_id": platform_post_id, "permalink": permalink},
+        )
 
     async def store(self, post_id: UUID, *, numbers: dict[str, int | None] | None, next_age: timedelta | None) -> None:
         """Write the latest numbers and a snapshot; `None` numbers mean that the platform did not know the post."""

@@ -62,19 +62,37 @@ class MetricsService:
             access_token=grant.access_token,
             extra=grant.extra,
         )
+        known = [(item, item.platform_post_id) for item in items if item.platform_post_id is not None]
+        known += await self._find_ids(auth, adapter, [item for item in items if item.platform_post_id is None])
         size = adapter.metrics.batch_size
-        for start in range(0, len(items), size):
-            batch = items[start : start + size]
-            refs = [PostRef(item.platform_post_id, item.post_type, item.progress_data) for item in batch]
+        for start in range(0, len(known), size):
+            batch = known[start : start + size]
+            refs = [PostRef(post_id, item.post_type, item.progress_data) for item, post_id in batch]
             values = await adapter.metrics.read(auth, refs)
-            await self._keep(batch, values)
+            await self._keep([(item, values.get(post_id)) for item, post_id in batch])
         return len(items)
 
-    async def _keep(self, batch: Sequence[DueMetrics], values: Mapping[str, MetricValues]) -> None:
+    async def _find_ids(
+        self, auth: Auth, adapter: PlatformAdapter, items: list[DueMetrics]
+    ) -> list[tuple[DueMetrics, str]]:
+        """Ask again for the ids of posts that went out without one; those that have none yet are read later."""
+        found = []
+        for item in items:
+            public = await adapter.metrics.public_id(auth, item.post_type, item.progress_data)
+            if public is None:
+                await self._keep([(item, None)])
+                continue
+            async with unit_of_work(self._sessions) as uow:
+                await MetricsRepository(uow.session).keep_public_id(
+                    item.post_id, platform_post_id=public.platform_post_id, permalink=public.permalink
+                )
+            found.append((item, public.platform_post_id))
+        return found
+
+    async def _keep(self, batch: Sequence[tuple[DueMetrics, MetricValues | None]]) -> None:
         async with unit_of_work(self._sessions) as uow:
             rows = MetricsRepository(uow.session)
-            for item in batch:
-                found = values.get(item.platform_post_id)
+            for item, found in batch:
                 await rows.store(
                     item.post_id,
                     numbers=asdict(found) if found else None,

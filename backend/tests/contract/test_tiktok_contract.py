@@ -114,7 +114,25 @@ class TestPublish:
         assert done.platform_post_id in (None, post["id"])
         seen = await driver.adapter.publisher.look(driver.auth, Draft("x", media=(video,)), done, driver.attempts[-1])
         assert (seen.phase, seen.platform_post_id) == (Phase.published, post["id"])
+        assert seen.permalink == post["permalink"]
+
+    async def test_a_link_that_tiktok_does_not_tell_has_the_usual_form(self, driver, sandbox, profile, video):
+        done = await driver.publish(Draft("Fresh bread", media=(video,), options=PUBLIC))
+        [post] = published(sandbox, profile)
+        sandbox.fault("tiktok.video_query", "error_before", status=500)
+        seen = await driver.adapter.publisher.look(driver.auth, Draft("x", media=(video,)), done, driver.attempts[-1])
         assert seen.permalink.endswith(f"/video/{post['id']}")
+
+    async def test_the_id_can_be_asked_for_later(self, driver, sandbox, profile, video):
+        sandbox.send("PATCH", "/knobs", tiktok_moderation_seconds=60)
+        done = await driver.publish(Draft("Fresh bread", media=(video,), options=PUBLIC))
+        metrics = driver.adapter.metrics
+        assert done.platform_post_id is None
+        assert await metrics.public_id(driver.auth, "video", done.data) is None
+        sandbox.send("POST", "/clock", advance_seconds=61)
+        [post] = published(sandbox, profile)
+        found = await metrics.public_id(driver.auth, "video", done.data)
+        assert (found.platform_post_id, found.permalink) == (post["id"], post["permalink"])
 
     async def test_private_video_has_no_id(self, driver, sandbox, profile, video):
         done = await driver.publish(Draft("Fresh bread", media=(video,), options=ONLY_ME))

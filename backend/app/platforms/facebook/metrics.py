@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from app.platforms.base import JSON, Auth, FixContent, MetricValues, Permanent, PlatformError, PostRef
+from app.platforms.base import JSON, Auth, FixContent, MetricValues, Permanent, PlatformError, PostRef, PublicId
 from app.platforms.facebook.client import FacebookClient
 from app.platforms.meta import rows_of
 
@@ -29,6 +29,10 @@ class FacebookMetrics:
 
     def __init__(self, client: FacebookClient) -> None:
         self.client = client
+
+    async def public_id(self, auth: Auth, post_type: str, data: Mapping[str, Any]) -> PublicId | None:
+        """Return nothing: the id comes with the answer to the publishing call, or not at all."""
+        return None
 
     async def read(self, auth: Auth, posts: Sequence[PostRef]) -> Mapping[str, MetricValues]:
         gate = asyncio.Semaphore(_AT_ONCE)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from app.platforms.base import Auth, FixContent, MetricValues, PlatformError, PostRef, ReconnectAccount
+from app.platforms.base import Auth, FixContent, MetricValues, PlatformError, PostRef, PublicId, ReconnectAccount
 from app.platforms.instagram.client import InstagramClient
 from app.platforms.meta import rows_of
 
@@ -28,6 +28,10 @@ class InstagramMetrics:
 
     def __init__(self, client: InstagramClient) -> None:
         self.client = client
+
+    async def public_id(self, auth: Auth, post_type: str, data: Mapping[str, Any]) -> PublicId | None:
+        """Return nothing: the id comes with the answer to the publishing call, or not at all."""
+        return None
 
     async def read(self, auth: Auth, posts: Sequence[PostRef]) -> Mapping[str, MetricValues]:
         gate = asyncio.Semaphore(_AT_ONCE)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.platforms.base import JSON, Auth, Permanent, RetryLater
+from app.platforms.base import JSON, Auth, Permanent, PlatformError, PublicId, RetryLater
 from app.platforms.http import Answer, PlatformHttp, Purpose, encode_json, unknown_outcome
 from app.platforms.tiktok.errors import TITLE, fault_of, refuse, upload_fault_of
 
@@ -73,6 +73,22 @@ class TikTokClient:
         path = "/v2/video/query/?fields=id,share_url,view_count,like_count,comment_count,share_count"
         data = await self._post(auth, "tiktok.video_query", path, {"filters": {"video_ids": ids}}, Purpose.read)
         return [row for row in data.get("videos") or [] if isinstance(row, dict)]
+
+    async def public_id(self, auth: Auth, status: JSON, *, post_type: str, username: str | None) -> PublicId | None:
+        """Return the id in a status answer and the post's own link; where TikTok does not tell the link, its usual
+        form."""
+        ids = status.get("publicaly_available_post_id") or []  # spelled so
+        if not isinstance(ids, list) or not ids:
+            return None
+        post_id = str(ids[0])
+        try:
+            shown = await self.videos(auth, [post_id])
+        except PlatformError:  # the post is out; its link is a nicety
+            shown = []
+        link = next((str(row["share_url"]) for row in shown if row.get("share_url")), None)
+        if link is None and username:
+            link = f"https://www.tiktok.com/@{username}/{post_type}/{post_id}"
+        return PublicId(post_id, link)
 
     async def send_chunk(
         self, auth: Auth, upload_url: str, chunk: bytes, *, first: int, total: int, mime_type: str, is_last: bool

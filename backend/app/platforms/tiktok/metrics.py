@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.platforms.base import Auth, MetricValues, PostRef
+from app.platforms.base import Auth, MetricValues, PostRef, PublicId
 from app.platforms.tiktok.client import TikTokClient
 
 QUERY_MAX_IDS = 20
@@ -22,6 +22,14 @@ class TikTokMetrics:
 
     def __init__(self, client: TikTokClient) -> None:
         self.client = client
+
+    async def public_id(self, auth: Auth, post_type: str, data: Mapping[str, Any]) -> PublicId | None:
+        """Return the id that TikTok gives a public post after moderation: mostly a minute, sometimes hours later."""
+        publish_id = data.get("publish_id")
+        if not publish_id:
+            return None
+        status = await self.client.status(auth, str(publish_id))
+        return await self.client.public_id(auth, status, post_type=post_type, username=data.get("username"))
 
     async def read(self, auth: Auth, posts: Sequence[PostRef]) -> Mapping[str, MetricValues]:
         ids = list(dict.fromkeys(post.platform_post_id for post in posts if post.platform_post_id))

@@ -81,7 +81,7 @@ class TikTokPublisher:
         data = await self.client.status(auth, done.data["publish_id"])
         status = data.get("status")
         if status == "PUBLISH_COMPLETE":
-            return self._out(draft, done, data)
+            return await self._out(auth, draft, done, data)
         if done.phase is Phase.published:
             return done
         if status == "FAILED":  # proven not to be out
@@ -217,7 +217,7 @@ class TikTokPublisher:
             raise
         status = data.get("status")
         if status == "PUBLISH_COMPLETE":
-            return Verdict(Outcome.published, self._out(draft, done, data))
+            return Verdict(Outcome.published, await self._out(auth, draft, done, data))
         arrived = data.get("uploaded_bytes")
         if status != "PROCESSING_UPLOAD" or (isinstance(arrived, int) and arrived >= int(done.data["size"])):
             return Verdict(Outcome.published, _submitted(done))  # or FAILED: `look` says why
@@ -275,16 +275,13 @@ class TikTokPublisher:
             and caption in (captions.normalised(post.get("video_description")), captions.normalised(post.get("title")))
         ]
 
-    def _out(self, draft: Draft, done: Progress, data: JSON) -> Progress:
+    async def _out(self, auth: Auth, draft: Draft, done: Progress, data: JSON) -> Progress:
         """Return success; only public posts get an id, and some of them only after a while."""
-        ids = data.get("publicaly_available_post_id") or []  # spelled so
-        post_id = str(ids[0]) if isinstance(ids, list) and ids else None
-        username = done.data.get("username")
-        permalink = None
-        if post_id and username:
-            kind = "photo" if self.post_type(draft) == rules.PHOTO else "video"
-            permalink = f"https://www.tiktok.com/@{username}/{kind}/{post_id}"
+        found = await self.client.public_id(
+            auth, data, post_type=self.post_type(draft), username=done.data.get("username")
+        )
         kept = {key: value for key, value in done.data.items() if key not in ("upload_url", "urls")}
+        post_id, permalink = (found.platform_post_id, found.permalink) if found else (None, None)
         return Progress(Phase.published, kept, platform_post_id=post_id, permalink=permalink)
 
 
