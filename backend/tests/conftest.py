@@ -35,6 +35,7 @@ from factories.servers import (  # noqa: E402
     running_app,
     running_sandbox,
 )
+from factories.stage import Stage, impatient  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 
 from app.composition import Container, build_container  # noqa: E402
@@ -301,13 +302,32 @@ async def make_worker(committed: Container, settings: Settings, clock: Steerable
     """Return a function that builds the parts of one more worker process; all share one clock."""
     built: list[Container] = []
 
-    def make(name: str = "worker-a", **changes: Any) -> Container:
-        messages: list[str] = []
-        container = build_container(settings.model_copy(update=changes), worker=name, send=messages.append, clock=clock)
-        built.append(container)
-        return container
+    def make(name: str = "worker-a", sent: list[str] | None = None, **changes: Any) -> Container:
+        send = sent.append if sent is not None else _nowhere
+        container = build_container(settings.model_copy(update=changes), worker=name, send=send, clock=clock)
+        built.append(impatient(container, name))
+        return built[-1]
 
     yield make
     for container in built:
-        await container.drain.stop()
         await container.aclose()
+
+
+def _nowhere(_task: str) -> None:
+    pass
+
+
+@pytest.fixture
+async def stage(
+    rows: Factory, sandbox: Sandbox, clock: SteerableClock, settings: Settings, make_worker: MakeWorker
+) -> AsyncIterator[Stage]:
+    """Accounts, posts and time for tests of the publishing engine."""
+    built = Stage(rows, sandbox, clock, settings)
+    yield built
+    await built.close()
+
+
+@pytest.fixture
+def worker(make_worker: MakeWorker) -> Container:
+    """The parts of one worker process."""
+    return make_worker()

@@ -66,7 +66,8 @@ class Drain:
             await self._work(self._monotonic() + longest.total_seconds())
         finally:
             keeper.cancel()
-            await self._hand_back(list(self._tasks))
+            if not self._stopping.is_set():  # else `stop` hands back, and lets public calls end first
+                await self._hand_back(list(self._tasks))
             self._running = False
 
     async def stop(self) -> None:
