@@ -113,6 +113,18 @@ class CredentialRepository:
         )
         return rows.first() is not None
 
+    async def may_replace(self, account_id: UUID, *, lease_id: UUID, seen: bytes) -> bool | None:
+        """Lock the credential and say whether tokens made from `seen` may replace it: the lease is ours, or nobody has
+        written since. `None` when there is none any more."""
+        rows = await self._session.execute(
+            text("""
+            SELECT refresh_lease_id IS NOT DISTINCT FROM :lease OR ciphertext = :seen FROM account_credentials
+            WHERE account_id = :id FOR UPDATE
+            """),
+            {"id": account_id, "lease": lease_id, "seen": seen},
+        )
+        return rows.scalar_one_or_none()
+
     async def due_for_refresh(self, *, limit: int) -> list[UUID]:
         """Return connected accounts whose tokens should be renewed now."""
         rows = await self._session.execute(

@@ -114,9 +114,15 @@ class TokenService:
             raise
         async with unit_of_work(self._sessions) as uow:
             credentials = CredentialRepository(uow.session)
-            if not await credentials.holds_refresh(stored.account_id, lease_id=lease_id):
-                log.warning("token.refresh_overtaken", account_id=str(stored.account_id))
-            await self.store(uow.session, stored.account_id, renewed)
+            is_ours = await credentials.may_replace(stored.account_id, lease_id=lease_id, seen=stored.ciphertext)
+            if is_ours:
+                await self.store(uow.session, stored.account_id, renewed)
+        if is_ours is None:  # disconnected meanwhile: what was erased does not come back
+            await connector.revoke(renewed)
+            raise ReconnectAccount("This account is not connected. Connect it again, then retry.")
+        if not is_ours:
+            log.warning("token.refresh_overtaken", account_id=str(stored.account_id))
+            return await self.current(stored.account_id)
         log.info("token.refreshed", account_id=str(stored.account_id), platform=stored.platform)
         return renewed, stored.version + 1
 
