@@ -4,7 +4,7 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,7 +21,7 @@ class KeyRing:
     """Keys by version. New secrets use `current`; old ones open with the version they name."""
 
     current: str
-    keys: Mapping[str, bytes]
+    keys: Mapping[str, bytes] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":
@@ -52,5 +52,5 @@ class KeyRing:
             raise KeyRingError(f"No key of version '{version}' in TOKEN_ENCRYPTION_KEYS")
         try:
             return AESGCM(key).decrypt(cipher[:_NONCE_BYTES], cipher[_NONCE_BYTES:], context.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold anything
             raise KeyRingError("The secret does not open with this key and context") from error

@@ -20,6 +20,8 @@ TOTAL_SECONDS = 240.0
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+SPECIAL: tuple[Network, ...] = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+"""Networks for protocols and local translators, which older Pythons take for global ones."""
 
 
 class RemoteFileError(Exception):
@@ -51,6 +53,8 @@ def is_public(address: str, allowed: Iterable[Network] = ()) -> bool:
     ip = _inner(ipaddress.ip_address(address))
     if any(ip.version == network.version and ip in network for network in allowed):
         return True
+    if any(ip.version == network.version and ip in network for network in SPECIAL):
+        return False
     return ip.is_global and not ip.is_multicast
 
 
