@@ -17,6 +17,16 @@ from app.platforms.base import ReconnectAccount, RetryLater
 PLATFORMS = ("instagram", "tiktok")  # Page tokens of Facebook do not expire
 REFRESH = {"instagram": "instagram.refresh", "tiktok": "tiktok.token"}
 
+META_REFUSAL = {"error": {"message": "Invalid token", "type": "OAuthException", "code": 190, "fbtrace_id": "A1"}}
+TIKTOK_REFUSAL = {"error": {"code": "access_token_invalid", "message": "Invalid token", "log_id": "A1"}}
+REFUSED_BY_MISTAKE = [
+    ("instagram", "instagram.create_container", 400, META_REFUSAL),
+    ("instagram", "instagram.publish", 400, META_REFUSAL),
+    ("facebook", "facebook.feed", 400, META_REFUSAL),
+    ("tiktok", "tiktok.creator_info", 401, TIKTOK_REFUSAL),
+    ("tiktok", "tiktok.status", 401, TIKTOK_REFUSAL),
+]
+
 
 async def make_due(stage: Stage) -> None:
     await stage.rows.execute("UPDATE account_credentials SET refresh_due_at = now() - interval '1 s'")
@@ -240,15 +250,20 @@ class TestWhilePublishing:
         assert (await stage.post(post_id)).status == PostStatus.posted
         assert (await credential(stage, account.id)).version == 2
 
-    @pytest.mark.parametrize("platform", ["instagram", "facebook", "tiktok"])
+    @pytest.mark.parametrize(("platform", "operation", "status_code", "body"), REFUSED_BY_MISTAKE)
     async def test_a_token_refused_by_mistake_disconnects_nobody(
-        self, stage: Stage, worker: Container, platform: str
+        self,
+        stage: Stage,
+        worker: Container,
+        platform: str,
+        operation: str,
+        status_code: int,
+        body: dict[str, Any],
     ) -> None:
         account = await stage.connect(platform)
         post_id = await stage.schedule(account, "Fresh coffee")
-        stage.sandbox.knobs(spurious_token_rate=0.2, rates_include_oauth=False, seed=5)
-        await stage.finish(worker, rounds=40)
-        stage.sandbox.knobs(spurious_token_rate=0)
+        stage.sandbox.fault(operation, "error_before", status=status_code, body=body)
+        await stage.finish(worker)
         assert await status(stage, account.id) == ("connected", None)
         assert (await stage.post(post_id)).status == PostStatus.posted
         assert len(stage.sandbox.published()) == 1

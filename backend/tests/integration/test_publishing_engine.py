@@ -330,11 +330,19 @@ class TestLatePosts:
         await stage.run(worker)
         assert (await stage.post(post_id)).status == PostStatus.posted
 
-    async def test_that_were_begun_in_time_go_out(self, stage: Stage, worker: Container) -> None:
+    async def test_that_are_still_being_tried_go_out(self, stage: Stage, worker: Container) -> None:
         post_id = await stage.schedule(await stage.connect(), "Begun", ago=timedelta(hours=8))
-        await stage.rows.execute("UPDATE publications SET started_at = now() - interval '7 hours'")
+        await stage.rows.execute("UPDATE publications SET started_at = now() - interval '7 hours', due_at = now()")
         await stage.run(worker)
         assert (await stage.post(post_id)).status == PostStatus.posted
+
+    async def test_that_were_begun_before_an_outage_wait_for_their_owner(self, stage: Stage, worker: Container) -> None:
+        post_id = await stage.schedule(await stage.connect(), "Begun", ago=timedelta(hours=8))
+        await stage.rows.execute("UPDATE publications SET started_at = now() - interval '8 hours'")
+        await stage.run(worker)
+        post = await stage.post(post_id)
+        assert (post.status, post.error_code) == (PostStatus.on_hold, "too_late")
+        assert stage.sandbox.texts() == []
 
 
 class TestStop:
