@@ -54,7 +54,7 @@ types:
 	@.venv/bin/mypy
 
 imports:
-	@.venv/bin/lint-imports | tail -3
+	@out=$$(.venv/bin/lint-imports 2>&1) || { echo "$$out"; exit 1; }; echo "$$out" | tail -1
 
 licenses:
 	@$(PY) -m deploy.licenses

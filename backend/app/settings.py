@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -26,14 +27,7 @@ def _absolute(path: str) -> Path:
 
 
 def _from_dotenv(name: str) -> str | None:
-    dotenv = PROJECT_ROOT / ".env"
-    if not dotenv.exists():
-        return None
-    for line in dotenv.read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition("=")
-        if key.strip() == name:
-            return value.strip().strip("'\"") or None
-    return None
+    return dotenv_values(PROJECT_ROOT / ".env").get(name) or None
 
 
 class Settings(BaseSettings):
@@ -107,7 +101,8 @@ class Settings(BaseSettings):
     # Media
     media_allowed_networks: str = ""
     """Extra networks (CIDR, comma-separated) that media URLs may point to, for shops with a media host of their own."""
-    media_max_bytes: int = Field(4_000_000_000, ge=1)
+    media_max_bytes: int = Field(500_000_000, ge=1)
+    """Largest remote file that is fetched to be sent on; it passes through memory."""
 
     @field_validator("data_dir")
     @classmethod

@@ -129,7 +129,7 @@ def install(app: FastAPI) -> None:
 
 class DependencyAway(AppError):
     code, status, title = "dependency_away", 503, "A part is not available"
-    detail = "The database does not answer just now. Nothing was saved. Try again in a few seconds."
+    detail = "The database did not answer. Look whether your change was saved before you send it again."
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ def make_engine(dsn: str, *, pool_size: int = 10, application_name: str = "postp
         pool_timeout=30,
         pool_pre_ping=False,
         pool_recycle=1800,
+        hide_parameters=True,  # an error in the log must not quote captions or tokens
         connect_args={
             "timeout": 10,
             "command_timeout": 60,

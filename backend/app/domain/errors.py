@@ -91,6 +91,11 @@ class PostNotEditable(AppError):
     detail = "Cannot update a post that has been posted or failed"
 
 
+class PostChanged(AppError):
+    code, status, title = "post_changed", 409, "Post was changed meanwhile"
+    detail = "This post was changed meanwhile. Look at it again, then repeat what you wanted."
+
+
 class PostNotDeletable(AppError):
     code, status, title = "post_not_deletable", 400, "Post cannot be deleted"
     detail = "Cannot delete a post that has been posted"

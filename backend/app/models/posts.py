@@ -152,4 +152,4 @@ class MediaLoan(Base):
     created_at: Mapped[CreatedAt]
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     fetched_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When it was first read completely."""
+    """When it was first asked for."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 JSON = dict[str, Any]
 
@@ -108,7 +108,7 @@ class MediaBytes(Protocol):
         ...
 
     async def fetched(self) -> bool:
-        """Whether any lent address was read completely."""
+        """Whether any lent address was asked for. A reading that was begun counts: it may have ended well."""
         ...
 
 
@@ -124,6 +124,10 @@ class Phase(StrEnum):
     ready = "ready"  # staged and finished: `submit` makes it public
     submitted = "submitted"  # made public, the platform works on it: `look` again later
     published = "published"  # out; the id, if the platform gives one, is in `platform_post_id`
+
+
+BEGINNINGS = ("tries", "lost", "first_submit")
+"""What survives a new beginning in `Progress.data`."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,10 @@ class Progress:
         if data is not None:
             changes["data"] = {**self.data, **data}
         return replace(self, **changes)
+
+    def anew(self) -> Progress:
+        """Return the beginning, with what counts how often it was begun and lost."""
+        return Progress(data={name: self.data[name] for name in BEGINNINGS if name in self.data})
 
     def to_json(self) -> JSON:
         return {
@@ -265,6 +273,13 @@ class PlatformError(Exception):
             self.code = code
         self.platform_code = platform_code
         self.trace_id = trace_id
+        self.proven = False
+        """Whether it proves that the post is not out; without that, a refusal after submission proves nothing."""
+
+    def as_proof(self) -> Self:
+        """Mark the error as the platform's own word that the post did not go out."""
+        self.proven = True
+        return self
 
 
 class RetryLater(PlatformError):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.vocabulary import AccountStatus
 from app.kit.ids import new_id
-from app.models import OAuthState, SocialAccount
+from app.models import AccountCredential, OAuthState, SocialAccount
 
 
 class AccountRepository:
@@ -87,6 +87,38 @@ class AccountRepository:
         await self._session.flush()
         return account
 
+    async def lock_lanes(self, user_id: UUID, platform: str, externals: list[str]) -> None:
+        """Lock lanes, then credentials, of accounts about to be connected again: the order everybody keeps."""
+        for table in ("publishing_lanes", "account_credentials"):
+            await self._session.execute(
+                text(f"""
+                SELECT 1 FROM {table} WHERE account_id IN (
+                    SELECT id FROM social_accounts
+                    WHERE user_id = :user_id AND platform = :platform AND account_id_external = ANY(:externals)
+                ) ORDER BY account_id FOR UPDATE
+                """),  # noqa: S608 - fixed names
+                {"user_id": user_id, "platform": platform, "externals": externals},
+            )
+
+    async def give_identity(self, waiting: SocialAccount, external: str) -> None:
+        """Tell an account that waited for consent who it is; where that one exists already, its drafts go there."""
+        known = await self._session.scalar(
+            select(SocialAccount.id).where(
+                SocialAccount.user_id == waiting.user_id,
+                SocialAccount.platform == waiting.platform,
+                SocialAccount.account_id_external == external,
+            )
+        )
+        if known is None:
+            waiting.account_id_external = external
+        else:
+            await self._session.execute(
+                text("UPDATE posts SET account_id = :known WHERE account_id = :waiting AND user_id = :user_id"),
+                {"known": known, "waiting": waiting.id, "user_id": waiting.user_id},
+            )
+            await self._session.delete(waiting)
+        await self._session.flush()
+
     async def set_status(self, account_id: UUID, status: AccountStatus, *, reason: str | None) -> None:
         await self._session.execute(
             update(SocialAccount)
@@ -94,11 +126,12 @@ class AccountRepository:
             .values(status=status, status_reason=reason, updated_at=func.now())
         )
 
-    async def mark_expired(self, account_id: UUID, *, reason: str) -> None:
-        """Say that a connected account needs its owner; one that is already disconnected stays as it is."""
+    async def mark_expired(self, account_id: UUID, *, reason: str, seen_version: int) -> None:
+        """Say that a connected account needs its owner, unless it was disconnected or connected anew meanwhile."""
+        seen = exists().where(AccountCredential.account_id == account_id, AccountCredential.version == seen_version)
         await self._session.execute(
             update(SocialAccount)
-            .where(SocialAccount.id == account_id, SocialAccount.status == AccountStatus.connected)
+            .where(SocialAccount.id == account_id, SocialAccount.status == AccountStatus.connected, seen)
             .values(status=AccountStatus.expired, status_reason=reason, updated_at=func.now())
         )
 

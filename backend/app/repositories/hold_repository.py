@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.vocabulary import HOLD_DISCONNECTED, HOLD_NEEDS_RECONNECT
+from app.domain.vocabulary import HOLD_DISCONNECTED, HOLD_NEEDS_RECONNECT, HOLD_TOO_LATE
 from app.repositories.publication_repository import PublicationRepository
 
 
@@ -51,6 +51,26 @@ class HoldRepository:
             },
         )
         resumed = rows.all()
+        await self._session.execute(
+            text("""
+            UPDATE posts SET error_code = :too_late, updated_at = now(),
+                error_message = 'The account is connected again, but the time of this post has passed. '
+                                'Publish it now, choose another time, or delete it.'
+            WHERE account_id = :account_id AND user_id = :user_id AND status = 'on_hold'
+              AND error_code IN (:disconnected, :expired)
+            """),
+            {
+                "account_id": account_id,
+                "user_id": user_id,
+                "disconnected": HOLD_DISCONNECTED,
+                "expired": HOLD_NEEDS_RECONNECT,
+                "too_late": HOLD_TOO_LATE,
+            },
+        )
+        await self._session.execute(
+            text("UPDATE publishing_lanes SET paused_until = NULL WHERE account_id = :account_id"),
+            {"account_id": account_id},
+        )
         for row in resumed:
             await self._publications.open_run(row.id, user_id=user_id, account_id=account_id, at=row.scheduled_for)
         return len(resumed)

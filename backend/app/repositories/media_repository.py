@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 @dataclass(frozen=True)
 class Loan:
     token: str
+    publication_id: UUID
     source_url: str
     file_name: str
     mime_type: str
@@ -41,7 +42,7 @@ class MediaRepository:
     async def find_open(self, token: str) -> Loan | None:
         rows = await self._session.execute(
             text("""
-            SELECT token, source_url, file_name, mime_type, revoked_at FROM media_loans
+            SELECT token, publication_id, source_url, file_name, mime_type, revoked_at FROM media_loans
             WHERE token = :token AND revoked_at IS NULL
             """),
             {"token": token},
@@ -50,7 +51,7 @@ class MediaRepository:
         return Loan(*row) if row else None
 
     async def note_fetched(self, token: str) -> None:
-        """Remember that a file was read completely; the first time counts."""
+        """Remember that a file was asked for; the first time counts."""
         await self._session.execute(
             text("UPDATE media_loans SET fetched_at = now() WHERE token = :token AND fetched_at IS NULL"),
             {"token": token},

@@ -39,8 +39,10 @@ class MetricsRepository:
                 SELECT id FROM post_metrics WHERE next_fetch_at <= clock_timestamp()
                 ORDER BY next_fetch_at LIMIT :limit FOR UPDATE SKIP LOCKED
             ), claimed AS (
-                UPDATE post_metrics m SET next_fetch_at = clock_timestamp() + :lease
-                FROM due WHERE m.id = due.id RETURNING m.post_id, m.account_id, m.platform, m.reads
+                UPDATE post_metrics m SET next_fetch_at = clock_timestamp()
+                    + CASE WHEN account.status = 'connected' THEN CAST(:lease AS interval) ELSE interval '6 hours' END
+                FROM due, social_accounts account WHERE m.id = due.id AND account.id = m.account_id
+                RETURNING m.post_id, m.account_id, m.platform, m.reads
             )
             SELECT c.post_id, c.account_id, c.platform, c.reads, post.platform_post_id, post.post_type,
                    a.account_id_external, COALESCE(last.progress -> 'data', '{}') AS progress_data
@@ -55,12 +57,6 @@ class MetricsRepository:
             {"limit": limit, "lease": lease},
         )
         return [DueMetrics(*row) for row in rows]
-
-    async def count_due(self) -> int:
-        rows = await self._session.execute(
-            text("SELECT count(*) FROM post_metrics WHERE next_fetch_at <= clock_timestamp()")
-        )
-        return int(rows.scalar_one())
 
     async def keep_public_id(self, post_id: UUID, *, platform_post_id: str, permalink: str | None) -> None:
         await self._session.execute(

@@ -38,9 +38,9 @@ FROM claimed LEFT JOIN LATERAL (
 """)
 
 _LOAD = text("""
-SELECT p.id, p.post_id, p.user_id, p.account_id, p.step, p.progress, p.scheduled_for, p.tries, p.started_at,
+SELECT p.id, p.post_id, p.user_id, p.account_id, p.step, p.progress, p.due_at, p.tries, p.started_at,
        p.submitted_at, post.platform, post.post_type, post.content, post.hashtags, post.media, post.options,
-       post.status AS post_status, account.account_id_external, account.account_name,
+       account.account_id_external, account.account_name,
        account.status AS account_status, credential.ciphertext, credential.key_version,
        credential.version AS credential_version, credential.expires_at AS token_expires_at,
        credential.refresh_due_at
@@ -60,19 +60,20 @@ UPDATE posts SET status = 'publishing', attempts = attempts + 1, updated_at = no
 FROM begun WHERE posts.id = begun.post_id
 """)
 
-_COUNT_READY = text("""
-SELECT count(*) FROM (
-    SELECT 1 FROM publishing_lanes
-    WHERE due_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until < clock_timestamp()) LIMIT :limit
-) ready
-""")
-
 _RENEW = text("""
-UPDATE publishing_lanes SET lease_until = clock_timestamp() + :lease WHERE lease_id = ANY(:leases) RETURNING lease_id
+WITH mine AS (
+    SELECT account_id FROM publishing_lanes WHERE lease_id = ANY(:leases) ORDER BY account_id FOR UPDATE
+)
+UPDATE publishing_lanes lane SET lease_until = clock_timestamp() + :lease
+FROM mine WHERE lane.account_id = mine.account_id RETURNING lane.lease_id
 """)
 
 _HAND_BACK = text("""
-UPDATE publishing_lanes SET lease_id = NULL, lease_until = NULL, lease_owner = NULL WHERE lease_id = ANY(:leases)
+WITH mine AS (
+    SELECT account_id FROM publishing_lanes WHERE lease_id = ANY(:leases) ORDER BY account_id FOR UPDATE
+)
+UPDATE publishing_lanes lane SET lease_id = NULL, lease_until = NULL, lease_owner = NULL
+FROM mine WHERE lane.account_id = mine.account_id
 """)
 
 _LOCK_LANE = text("SELECT 1 FROM publishing_lanes WHERE account_id = :account_id AND lease_id = :lease_id FOR UPDATE")
@@ -103,10 +104,15 @@ _SAVE = text("""
 UPDATE publications SET step = CAST(:step AS text), progress = CAST(:progress AS jsonb), tries = :tries,
     submitted_at = CASE WHEN CAST(:submitting AS boolean) THEN clock_timestamp()
                         WHEN CAST(:step AS text) IN ('prepare', 'process') THEN NULL
-                        ELSE submitted_at END,
+                        ELSE COALESCE(submitted_at, clock_timestamp()) END,
     due_at = clock_timestamp() + :wait, error_code = :error_code, error_message = :error_message,
     platform_code = :platform_code, platform_trace_id = :platform_trace_id
-WHERE id = :id
+WHERE id = :id AND finished_at IS NULL
+""")
+
+_TELL_OWNER = text("""
+UPDATE posts SET error_code = :error_code, error_message = :error_message, updated_at = now()
+WHERE id = :post_id
 """)
 
 _FINISH = text("""
@@ -114,7 +120,7 @@ WITH done AS (
     UPDATE publications SET step = :step, progress = CAST(:progress AS jsonb), finished_at = clock_timestamp(),
         outcome = :outcome, error_code = CAST(:error_code AS text), error_message = CAST(:error_message AS text),
         platform_code = :platform_code, platform_trace_id = :platform_trace_id
-    WHERE id = :id RETURNING post_id, account_id, user_id
+    WHERE id = :id AND finished_at IS NULL RETURNING post_id, account_id, user_id
 )
 UPDATE posts SET status = CAST(:post_status AS text), error_code = CAST(:error_code AS text),
     error_message = CAST(:error_message AS text),
@@ -152,7 +158,8 @@ WITH forgotten AS (
       AND (lane.paused_until IS NULL OR lane.paused_until < clock_timestamp())
       AND (lane.lease_until IS NULL OR lane.lease_until < clock_timestamp())
 )
-INSERT INTO publishing_lanes (account_id, due_at) SELECT account_id, clock_timestamp() FROM forgotten
+INSERT INTO publishing_lanes (account_id, due_at)
+SELECT account_id, clock_timestamp() FROM forgotten ORDER BY account_id
 ON CONFLICT (account_id) DO UPDATE SET due_at = excluded.due_at
 """)
 
@@ -179,7 +186,7 @@ class Due:
     account_id: UUID
     step: str
     progress: dict[str, Any]
-    scheduled_for: datetime
+    due_at: datetime
     tries: int
     started_at: datetime | None
     submitted_at: datetime | None
@@ -189,7 +196,6 @@ class Due:
     hashtags: list[str]
     media: list[dict[str, Any]]
     options: dict[str, Any]
-    post_status: str
     account_id_external: str
     account_name: str
     account_status: str
@@ -211,14 +217,26 @@ class Trouble:
 
     def parameters(self) -> dict[str, str | None]:
         return {
-            "error_code": self.code,
-            "error_message": self.sentence,
-            "platform_code": self.platform_code,
-            "platform_trace_id": self.trace_id,
+            "error_code": fitting(self.code, 64),
+            "error_message": fitting(self.sentence, 2000),
+            "platform_code": fitting(self.platform_code, 64),
+            "platform_trace_id": fitting(self.trace_id, 128),
         }
 
 
+def fitting(words: str | None, longest: int) -> str | None:
+    """Return words from outside in a form that the database takes: short enough, and without what it cannot store."""
+    if words is None:
+        return None
+    return words.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")[:longest]
+
+
 NO_TROUBLE = Trouble()
+
+
+def storable(value: object) -> str:
+    """Return JSON that PostgreSQL takes: it knows no NUL, and no half of a character."""
+    return json.dumps(value).replace("\\u0000", "").encode("utf-8", "replace").decode("utf-8")
 
 
 class PublicationRepository:
@@ -239,10 +257,6 @@ class PublicationRepository:
             if fresh:
                 await self._session.execute(_BEGIN, {"ids": fresh})
         return [(claim, due.get(claim.publication_id) if claim.publication_id else None) for claim in claims]
-
-    async def count_ready(self, *, limit: int) -> int:
-        """Return how many lanes could be claimed now, counting no further than `limit`."""
-        return int((await self._session.execute(_COUNT_READY, {"limit": limit})).scalar_one())
 
     async def renew(self, leases: Sequence[UUID], *, lease: timedelta) -> set[UUID]:
         """Prolong our leases and return those that are still ours."""
@@ -280,7 +294,7 @@ class PublicationRepository:
             {
                 "id": publication_id,
                 "step": step,
-                "progress": json.dumps(progress),
+                "progress": storable(progress),
                 "wait": wait,
                 "tries": tries,
                 "submitting": submitting,
@@ -304,12 +318,24 @@ class PublicationRepository:
             {
                 "id": publication_id,
                 "step": step,
-                "progress": json.dumps(progress),
+                "progress": storable(progress),
                 "outcome": outcome,
                 "post_status": post_status,
-                "platform_post_id": progress.get("platform_post_id"),
+                "platform_post_id": fitting(progress.get("platform_post_id"), 255),
                 "permalink": progress.get("permalink"),
                 **trouble.parameters(),
+            },
+        )
+
+    async def tell_owner(self, post_id: UUID, trouble: Trouble) -> None:
+        """Show on the post why it is not out yet."""
+        told = trouble.parameters()
+        await self._session.execute(
+            _TELL_OWNER,
+            {
+                "post_id": post_id,
+                "error_code": told["error_code"],
+                "error_message": told["error_message"],
             },
         )
 
@@ -330,7 +356,7 @@ class PublicationRepository:
     async def journal(self, publication_id: UUID, entries: Sequence[dict[str, Any]], *, worker: str) -> None:
         if entries:
             await self._session.execute(
-                _JOURNAL, {"publication_id": publication_id, "entries": json.dumps(list(entries)), "worker": worker}
+                _JOURNAL, {"publication_id": publication_id, "entries": storable(list(entries)), "worker": worker}
             )
 
     # Scheduling

@@ -42,6 +42,10 @@ class UserRepository:
     async def find_by_email(self, email: str) -> User | None:
         return await self._session.scalar(select(User).where(func.lower(User.email) == email.lower()))
 
+    async def let_go(self) -> None:
+        """End the reading so far and give the connection back."""
+        await self._session.rollback()
+
     async def add(self, user: User) -> None:
         """Insert a user. Raises `IntegrityError` when the address is taken."""
         self._session.add(user)

@@ -27,6 +27,7 @@ from app.services.token_service import TokenService
 
 log = structlog.get_logger()
 
+ADVANCE = "publishing.advance"
 STATE_LIFE = timedelta(minutes=10)
 
 
@@ -169,15 +170,15 @@ class AccountService:
         async with unit_of_work(self._sessions, self._send) as uow:
             rows = AccountRepository(uow.session)
             waiting = await rows.find(user_id, wanted) if wanted else None
-            if waiting is not None and waiting.account_id_external is None:
-                await uow.session.delete(waiting)
-                await uow.session.flush()
-            elif waiting is not None:
+            if waiting is not None and waiting.account_id_external is not None:
                 profiles = [p for p in profiles if p.account_id_external == waiting.account_id_external]
                 if not profiles:
                     raise ConnectRefused(
                         f"You signed in with another account. Sign in as {waiting.account_name} to reconnect it."
                     )
+            await rows.lock_lanes(user_id, platform, [profile.account_id_external for profile in profiles])
+            if waiting is not None and waiting.account_id_external is None:
+                await rows.give_identity(waiting, profiles[0].account_id_external)
             accounts = []
             for profile in profiles:
                 account = await rows.connect(
@@ -194,7 +195,7 @@ class AccountService:
                 account.token_expires_at = profile.grant.expires_at
                 await HoldRepository(uow.session).resume(account.id, user_id=user_id, not_before=now - self._late_grace)
                 accounts.append(account)
-            uow.after_commit("publishing.advance")
+            uow.after_commit(ADVANCE)
         return accounts
 
     async def disconnect(self, user_id: UUID, account_id: UUID) -> SocialAccount:

@@ -66,11 +66,12 @@ class AuthService:
     async def login(self, *, email: str, password: str) -> Pair:
         """Sign in. Raises `WrongCredentials`, alike and equally slowly for an unknown address and a wrong password."""
         user = await self._users.find_by_email(email)
-        known = user.password_hash if user is not None else None
+        user_id, known, active = (user.id, user.password_hash, user.is_active) if user else (None, None, False)
+        await self._users.let_go()  # no connection is held while the password is hashed
         good = await asyncio.to_thread(_hasher.verify, password, known or _DUMMY_HASH)
-        if user is None or known is None or not good or not user.is_active:
+        if user_id is None or known is None or not good or not active:
             raise WrongCredentials
-        return await self._sign_in(user.id)
+        return await self._sign_in(user_id)
 
     async def refresh(self, refresh_token: str) -> Pair | None:
         """Exchange a refresh token for a new pair; `None` when the family was ended because an old one was reused.

@@ -66,13 +66,13 @@ class MediaService:
             loan = await MediaRepository(uow.session).find_open(token)
         if loan is None:
             raise MediaNotFound
-        path = self._own.find(loan.source_url) or self._own.copy_path(loan.source_url)
+        path = self._own.find(loan.source_url) or self._own.copy_path(loan.publication_id, loan.source_url)
         if not path.is_file():
             raise MediaNotFound
         return loan, path
 
     async def note_fetched(self, token: str) -> None:
-        """Remember that a lent file was read completely."""
+        """Remember that a platform has begun to read a lent file. Written before the first byte is sent."""
         async with unit_of_work(self._sessions) as uow:
             await MediaRepository(uow.session).note_fetched(token)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,7 +13,8 @@ import structlog
 
 from app.db.engine import Sessions
 from app.db.unit_of_work import unit_of_work
-from app.platforms.base import Auth, MetricValues, PlatformAdapter, PlatformError, PostRef
+from app.kit.crypto import KeyRingError
+from app.platforms.base import Auth, FixContent, MetricValues, Permanent, PlatformAdapter, PlatformError, PostRef
 from app.repositories.metrics_repository import DueMetrics, MetricsRepository
 from app.services.token_service import TokenService
 
@@ -34,9 +36,19 @@ class MetricsService:
         self._adapters = adapters
         self._tokens = tokens
         self._ages = tuple(ages)
+        self._one_at_a_time = asyncio.Lock()
 
     async def collect(self, *, limit: int = 200) -> int:
-        """Read the numbers of posts that have reached one of the ages; return how many were read."""
+        """Read the numbers of posts that have reached one of the ages; return how many were read.
+
+        Once at a time in a process: ticks while one runs find nothing to do, and leave the threads to publishing.
+        """
+        if self._one_at_a_time.locked():
+            return 0
+        async with self._one_at_a_time:
+            return await self._collect(limit)
+
+    async def _collect(self, limit: int) -> int:
         async with unit_of_work(self._sessions) as uow:
             due = await MetricsRepository(uow.session).claim_due(limit=limit, lease=READ_LEASE)
         by_account: dict[UUID, list[DueMetrics]] = defaultdict(list)
@@ -46,9 +58,14 @@ class MetricsService:
         for account_id, items in by_account.items():
             try:
                 read += await self._read_account(account_id, items)
-            except PlatformError as error:
+            except (PlatformError, KeyRingError) as error:
                 # The lease is when they come up again; a number read late harms nobody.
-                log.warning("metrics.failed", account_id=str(account_id), code=error.code, platform=items[0].platform)
+                log.warning(
+                    "metrics.failed",
+                    account_id=str(account_id),
+                    error=type(error).__name__,
+                    platform=items[0].platform,
+                )
         return read
 
     async def _read_account(self, account_id: UUID, items: list[DueMetrics]) -> int:
@@ -78,7 +95,10 @@ class MetricsService:
         """Ask again for the ids of posts that went out without one; those that have none yet are read later."""
         found = []
         for item in items:
-            public = await adapter.metrics.public_id(auth, item.post_type, item.progress_data)
+            try:
+                public = await adapter.metrics.public_id(auth, item.post_type, item.progress_data)
+            except (FixContent, Permanent):  # the platform has forgotten it: no id will come
+                public = None
             if public is None:
                 await self._keep([(item, None)])
                 continue

@@ -15,6 +15,7 @@ from app.domain.errors import (
     FieldError,
     InvalidRequest,
     PastTime,
+    PostChanged,
     PostNotDeletable,
     PostNotEditable,
     PostNotFound,
@@ -184,6 +185,7 @@ class PostService:
         if status is PostStatus.scheduled and current.status != PostStatus.scheduled:
             require_connected(checked[0].account)
         locked = await self._editable(user_id, post_id)
+        require_unchanged(current, locked)
         status = self._status_after(locked, changes)
         values: dict[str, Any] = {"post_type": checked[0].post_type, "status": status}
         if "media_urls" in changes:
@@ -241,6 +243,7 @@ class PostService:
             raise PostNotFound
         if locked.status not in allowed:
             raise refusal(_why_not(locked.status) if refusal is PostNotEditable else None)
+        require_unchanged(current, locked)
         row = await self._posts.change(
             user_id,
             post_id,
@@ -312,7 +315,14 @@ class PostService:
         await self._uow.session.rollback()
 
 
+CHECKED = ("content", "media_urls", "hashtags", "options", "post_type")
 NO_ERROR: dict[str, Any] = {"error_code": None, "error_message": None}
+
+
+def require_unchanged(seen: PostRow, locked: PostRow) -> None:
+    """Raises `PostChanged` when what was looked at is not what would be sent."""
+    if any(getattr(seen, name) != getattr(locked, name) for name in CHECKED):
+        raise PostChanged
 
 
 def require_connected(account: SocialAccount) -> None:

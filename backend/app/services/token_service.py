@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,17 +14,19 @@ import structlog
 from app.db.engine import Sessions
 from app.db.unit_of_work import unit_of_work
 from app.kit.clock import Clock
-from app.kit.crypto import KeyRing
-from app.platforms.base import Grant, PlatformAdapter, ReconnectAccount, RetryLater
+from app.kit.crypto import KeyRing, KeyRingError
+from app.platforms.base import Grant, PlatformAdapter, PlatformError, ReconnectAccount, RetryLater
 from app.repositories.account_repository import AccountRepository
 from app.repositories.credential_repository import CredentialRepository, StoredCredential
 
 log = structlog.get_logger()
 
-REFRESH_LEASE = timedelta(seconds=45)
+REFRESH_LEASE = timedelta(seconds=120)
+REFRESH_SECONDS = 90
+"""Longest time a renewal may take: well within its lease."""
 REFRESH_RETRY = timedelta(minutes=10)
-FRESH_ENOUGH = timedelta(seconds=30)
-"""A token that lives no longer than this is renewed before it is used."""
+FRESH_ENOUGH = timedelta(minutes=30)
+"""A token that lives no longer than this is renewed before it is used (tiktok.md, section 2.3)."""
 
 
 class TokenService:
@@ -34,6 +37,7 @@ class TokenService:
         self._keyring = keyring
         self._adapters = adapters
         self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
 
     def seal(self, account_id: UUID, grant: Grant) -> tuple[bytes, str]:
         """Encrypt a grant for one account; it opens under no other account's id."""
@@ -66,11 +70,10 @@ class TokenService:
         )
 
     def needs_refresh(self, *, expires_at: datetime | None, refresh_due_at: datetime | None) -> bool:
-        """Whether a token should be renewed before the next use."""
-        now = self._clock()
-        if expires_at is not None and expires_at - now <= FRESH_ENOUGH:
-            return refresh_due_at is not None
-        return refresh_due_at is not None and refresh_due_at <= now
+        """Whether a token should be renewed before the next use. Those with more time are renewed in the background."""
+        if expires_at is None or refresh_due_at is None:
+            return False
+        return expires_at - self._clock() <= FRESH_ENOUGH
 
     async def current(self, account_id: UUID) -> tuple[Grant, int]:
         """Return the stored grant and its version. Raises `ReconnectAccount` when there is none."""
@@ -102,15 +105,18 @@ class TokenService:
         grant = self.open(stored.account_id, stored.ciphertext, stored.key_version)
         connector = self._adapters[stored.platform].connector
         try:
-            renewed = await connector.refresh(grant, account_id_external=stored.account_id_external, now=self._clock())
-        except ReconnectAccount as error:
-            await self._lose(stored.account_id, lease_id, error)
-            raise
-        except RetryLater:
-            async with unit_of_work(self._sessions) as uow:
-                await CredentialRepository(uow.session).end_refresh(
-                    stored.account_id, lease_id=lease_id, retry_at=self._clock() + REFRESH_RETRY
+            async with asyncio.timeout(REFRESH_SECONDS):
+                renewed = await connector.refresh(
+                    grant, account_id_external=stored.account_id_external, now=self._clock()
                 )
+        except ReconnectAccount as error:
+            await self._lose(stored.account_id, lease_id, error, seen_version=stored.version)
+            raise
+        except TimeoutError as error:
+            await self._put_off(stored.account_id, lease_id)
+            raise RetryLater("The platform did not answer in time.", code="platform_silent") from error
+        except PlatformError:
+            await self._put_off(stored.account_id, lease_id)
             raise
         async with unit_of_work(self._sessions) as uow:
             credentials = CredentialRepository(uow.session)
@@ -126,11 +132,19 @@ class TokenService:
         log.info("token.refreshed", account_id=str(stored.account_id), platform=stored.platform)
         return renewed, stored.version + 1
 
-    async def _lose(self, account_id: UUID, lease_id: UUID, error: ReconnectAccount) -> None:
+    async def _put_off(self, account_id: UUID, lease_id: UUID) -> None:
+        async with unit_of_work(self._sessions) as uow:
+            await CredentialRepository(uow.session).end_refresh(
+                account_id, lease_id=lease_id, retry_at=self._clock() + REFRESH_RETRY
+            )
+
+    async def _lose(self, account_id: UUID, lease_id: UUID, error: ReconnectAccount, *, seen_version: int) -> None:
         async with unit_of_work(self._sessions) as uow:
             credentials = CredentialRepository(uow.session)
             if await credentials.holds_refresh(account_id, lease_id=lease_id):
-                await AccountRepository(uow.session).mark_expired(account_id, reason=error.sentence)
+                await AccountRepository(uow.session).mark_expired(
+                    account_id, reason=error.sentence, seen_version=seen_version
+                )
                 await credentials.end_refresh(account_id, lease_id=lease_id, retry_at=None)
 
     async def store(self, session: Any, account_id: UUID, grant: Grant) -> None:
@@ -146,14 +160,17 @@ class TokenService:
 
     async def refresh_due(self, *, limit: int = 50) -> int:
         """Renew what is due ahead of expiry and return how many were tried. One failure does not stop the others."""
-        async with unit_of_work(self._sessions) as uow:
-            due = await CredentialRepository(uow.session).due_for_refresh(limit=limit)
-        for account_id in due:
-            try:
-                _, version = await self.current(account_id)
-                await self.refresh(account_id, seen_version=version)
-            except (RetryLater, ReconnectAccount) as error:
-                log.warning("token.refresh_failed", account_id=str(account_id), code=error.code)
+        if self._one_at_a_time.locked():
+            return 0
+        async with self._one_at_a_time:
+            async with unit_of_work(self._sessions) as uow:
+                due = await CredentialRepository(uow.session).due_for_refresh(limit=limit)
+            for account_id in due:
+                try:
+                    _, version = await self.current(account_id)
+                    await self.refresh(account_id, seen_version=version)
+                except (PlatformError, KeyRingError) as error:
+                    log.warning("token.refresh_failed", account_id=str(account_id), error=type(error).__name__)
         return len(due)
 
     async def rotate_keys(self) -> int:

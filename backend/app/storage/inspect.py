@@ -10,6 +10,8 @@ from PIL import Image, UnidentifiedImageError
 from pymediainfo import MediaInfo
 
 IMAGE_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+"""The only readers that are let near files from outside; JPEG's also reads MPO."""
 VIDEO_TYPES = {"MPEG-4": "video/mp4", "QuickTime": "video/quicktime", "WebM": "video/webm"}
 CODECS = {"AVC": "h264", "HEVC": "hevc", "VP8": "vp8", "VP9": "vp9", "AV1": "av1"}
 
@@ -24,7 +26,7 @@ def inspect(content: bytes, *, size_bytes: int | None) -> Facts | None:
 
 def _image(content: bytes, size_bytes: int | None) -> Facts | None:
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
             mime = IMAGE_TYPES.get(image.format or "")
             if mime is None:
                 return None

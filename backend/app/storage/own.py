@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
+from uuid import UUID
 
 SAMPLES = Path(__file__).resolve().parents[1] / "assets" / "samples"
 SAMPLES_PATH = "/media/samples/"
@@ -41,12 +43,17 @@ class OwnFiles:
         path = SAMPLES / name
         return path if path.parent == SAMPLES and path.suffix in (".jpg", ".mp4") and path.is_file() else None
 
-    def copy_path(self, url: str) -> Path:
-        return self._copies / hashlib.sha256(url.encode()).hexdigest()
+    def copy_path(self, publication_id: UUID, url: str) -> Path:
+        """Return where one publication's copy of a remote file lies: the next one fetches it anew."""
+        return self._copies / str(publication_id) / hashlib.sha256(url.encode()).hexdigest()
 
-    def keep_copy(self, url: str, content: bytes) -> Path:
+    def forget_copies(self, publication_id: UUID) -> None:
+        """Remove the copies of a publication that has ended."""
+        shutil.rmtree(self._copies / str(publication_id), ignore_errors=True)
+
+    def keep_copy(self, publication_id: UUID, url: str, content: bytes) -> Path:
         """Store a copy of a remote file; readers never see half of one."""
-        path = self.copy_path(url)
+        path = self.copy_path(publication_id, url)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:

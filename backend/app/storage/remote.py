@@ -48,12 +48,18 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
+GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
+"""The only IPv6 space that is handed out for the public internet. Source: IANA IPv6 address space registry."""
+
+
 def is_public(address: str, allowed: Iterable[Network] = ()) -> bool:
     """Whether an address may be fetched from: global unicast, or in a network the operator allowed."""
     ip = _inner(ipaddress.ip_address(address))
     if any(ip.version == network.version and ip in network for network in allowed):
         return True
     if any(ip.version == network.version and ip in network for network in SPECIAL):
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in GLOBAL_V6:
         return False
     return ip.is_global and not ip.is_multicast
 
@@ -114,7 +120,7 @@ class RemoteFiles:
             transport=_GuardedTransport(allowed),
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             follow_redirects=False,
-            headers={"User-Agent": "PostPilot", "Accept": "image/*, video/*"},
+            headers={"User-Agent": "PostPilot", "Accept": "image/*, video/*", "Accept-Encoding": "identity"},
             trust_env=False,
         )
 
@@ -145,7 +151,7 @@ class RemoteFiles:
                 if response.is_redirect:
                     url = urljoin(url, response.headers.get("location", ""))
                     continue
-                if response.status_code not in (200, 206):
+                if response.status_code not in ((200,) if whole else (200, 206)):
                     raise RemoteFileError(
                         "media_url_unreachable",
                         f"The file at {shorten(url)} answers {response.status_code}. Check that the address opens.",
@@ -154,11 +160,13 @@ class RemoteFiles:
         raise RemoteFileError("media_url_unreachable", f"The address {shorten(url)} redirects too often.")
 
     async def _collect(self, url: str, response: httpx.Response, *, limit: int, whole: bool) -> RemoteFile:
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise RemoteFileError("media_url_unreachable", f"The file at {shorten(url)} is sent compressed.")
         size = _size(response)
         if whole and size is not None and size > limit:
             raise RemoteFileError("media_too_large", f"The file has {size} bytes, at most {limit} are allowed.")
         content = bytearray()
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             content += chunk
             if len(content) > limit:
                 if whole:
@@ -178,7 +186,7 @@ def check_url(url: str) -> None:
         port = parts.port
     except ValueError as error:
         raise RemoteFileError("media_url_invalid", f"{shorten(url)} is not an address.") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or port == 0:
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or port == 0:
         raise RemoteFileError("media_url_invalid", f"{shorten(url)} is not a public http or https address of a file.")
 
 

@@ -41,6 +41,7 @@ class Runtime:
         self._last_tick = time.monotonic()
         self._last_dispatch_beat = 0.0
         self._watch: asyncio.Future[None] | None = None
+        self._own_drain: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Start the loop and the signs of life. A database that is away does not prevent it."""
@@ -78,7 +79,7 @@ class Runtime:
                 if silent:
                     if not was_silent:
                         log.warning("beat.silent", worker=self.name)
-                    await self._container.drain.run(longest=LONGEST_DRAIN)
+                    self._own_drain = asyncio.ensure_future(self._container.drain.run(longest=LONGEST_DRAIN))
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 log.warning("database.away", error=type(error).__name__)
             await asyncio.sleep(BEAT_SECONDS)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from app.kit.ids import new_id
 from app.storage.inspect import inspect
 from app.storage.own import SAMPLES, OwnFiles
 from app.storage.remote import RemoteFileError, check_url, is_public, parse_networks, shorten
@@ -193,7 +194,16 @@ class TestOwnFiles:
 
     def test_keeps_a_copy_whole(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         own = OwnFiles(public_base="https://post.example", data_dir=tmp_path_factory.mktemp("own"))
-        path = own.keep_copy("https://shop.example/a.jpg", b"content")
-        assert path == own.copy_path("https://shop.example/a.jpg")
+        publication_id = new_id()
+        path = own.keep_copy(publication_id, "https://shop.example/a.jpg", b"content")
+        assert path == own.copy_path(publication_id, "https://shop.example/a.jpg")
         assert path.read_bytes() == b"content"
         assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+    def test_forgets_the_copies_of_one_publication(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        own = OwnFiles(public_base="https://post.example", data_dir=tmp_path_factory.mktemp("own"))
+        ended, going_on = new_id(), new_id()
+        gone = own.keep_copy(ended, "https://shop.example/a.jpg", b"old")
+        kept = own.keep_copy(going_on, "https://shop.example/a.jpg", b"new")
+        own.forget_copies(ended)
+        assert (gone.exists(), kept.read_bytes()) == (False, b"new")

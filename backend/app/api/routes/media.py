@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 
 from app.api.deps import MediaServiceDep
 from app.domain.errors import MediaNotFound
@@ -25,21 +24,11 @@ async def sample(name: str) -> FileResponse:
 
 @router.api_route(LOANS_PATH + "{token}/{name}", methods=["GET", "HEAD"])
 async def loan(request: Request, token: str, name: str, media: MediaServiceDep) -> FileResponse:
-    """Serve a file lent to one submission, and remember when it was read to its end."""
+    """Serve a file lent to one submission; that it was asked for is written down before the first byte leaves.
+
+    What was never asked for cannot have been published: that is what a lost answer is decided by.
+    """
     lent, path = await media.find_loan(token)
-    size = path.stat().st_size
-    whole = request.method == "GET" and _reaches_end(request.headers.get("range"), size)
-    return FileResponse(
-        path,
-        media_type=lent.mime_type,
-        headers={"Cache-Control": "no-store"},
-        background=BackgroundTask(media.note_fetched, token) if whole else None,
-    )
-
-
-def _reaches_end(header: str | None, size: int) -> bool:
-    """Whether a request covers the last byte: a platform that reads in pieces has the file when it has that one."""
-    if header is None:
-        return True
-    _, _, last = header.partition("=")[2].rpartition("-")
-    return not last.isdigit() or int(last) >= size - 1
+    if request.method == "GET":
+        await media.note_fetched(token)
+    return FileResponse(path, media_type=lent.mime_type, headers={"Cache-Control": "no-store"})

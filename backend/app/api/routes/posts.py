@@ -34,6 +34,7 @@ from app.domain.errors import (
     InvalidToken,
     NotAuthenticated,
     PastTime,
+    PostChanged,
     PostNotDeletable,
     PostNotEditable,
     PostNotFound,
@@ -213,7 +214,7 @@ async def story(post_id: UUID, user: CurrentUser, posts: ReadingPostServiceDep) 
 @router.patch(
     "/{post_id}",
     operation_id="posts_update",
-    responses=problems(*SIGNED_IN, PostNotFound, PostNotEditable, PastTime, AccountNotConnected),
+    responses=problems(*SIGNED_IN, PostNotFound, PostNotEditable, PostChanged, PastTime, AccountNotConnected),
 )
 async def update_post(post_id: UUID, body: UpdatePost, user: CurrentUser, posts: PostServiceDep) -> PostRead:
     """Change a draft, scheduled or held post. A field left out is unchanged."""
@@ -235,7 +236,7 @@ async def delete_post(post_id: UUID, user: CurrentUser, posts: PostServiceDep) -
 @router.post(
     "/{post_id}/schedule",
     operation_id="posts_schedule",
-    responses=problems(*SIGNED_IN, PostNotFound, PastTime, PostNotEditable, AccountNotConnected),
+    responses=problems(*SIGNED_IN, PostNotFound, PastTime, PostNotEditable, PostChanged, AccountNotConnected),
 )
 async def schedule_post(post_id: UUID, body: SchedulePost, user: CurrentUser, posts: PostServiceDep) -> PostRead:
     """Schedule a post, or move it to another time."""
@@ -245,7 +246,7 @@ async def schedule_post(post_id: UUID, body: SchedulePost, user: CurrentUser, po
 @router.post(
     "/{post_id}/publish",
     operation_id="posts_publish",
-    responses=problems(*SIGNED_IN, PostNotFound, PostNotEditable, AccountNotConnected),
+    responses=problems(*SIGNED_IN, PostNotFound, PostNotEditable, PostChanged, AccountNotConnected),
 )
 async def publish_post(post_id: UUID, user: CurrentUser, posts: PostServiceDep) -> PostRead:
     """Publish now. The answer shows the post on its way; look again for the result."""
@@ -255,7 +256,7 @@ async def publish_post(post_id: UUID, user: CurrentUser, posts: PostServiceDep) 
 @router.post(
     "/{post_id}/retry",
     operation_id="posts_retry",
-    responses=problems(*SIGNED_IN, PostNotFound, PostNotRetryable, AccountNotConnected),
+    responses=problems(*SIGNED_IN, PostNotFound, PostNotRetryable, PostChanged, AccountNotConnected),
 )
 async def retry_post(post_id: UUID, user: CurrentUser, posts: PostServiceDep) -> PostRead:
     """Try a failed post again, now."""

@@ -78,7 +78,7 @@ class FacebookPublisher:
         data = await self.client.video(auth, done.data["video_id"])
         state = state_of(data)
         if state is VideoState.failed:
-            raise video_failed(error_code(data))
+            raise video_failed(error_code(data)).as_proof()
         if state is VideoState.published:
             return _video_out(auth, done, data)
         looks = int(done.data.get("looks", 0)) + 1

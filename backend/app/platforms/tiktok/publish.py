@@ -88,7 +88,7 @@ class TikTokPublisher:
             error = failed(str(data.get("fail_reason") or ""))
             if isinstance(error, StageAgain):
                 return stage_again(done, error)
-            raise error
+            raise error.as_proof()
         looks = int(done.data.get("looks", 0)) + 1
         return done.but(look_after=PACE[min(looks, len(PACE) - 1)], data={"looks": looks})
 
@@ -102,6 +102,8 @@ class TikTokPublisher:
         if len(content) != size:
             raise RetryLater("The video changed while it was uploaded. PostPilot starts again.", restage=True)
         answer = await self._put(auth, draft, done, content, first, size)
+        if answer.status in (403, 404) and done.data.get("lost"):  # closed, perhaps because it has all bytes
+            raise unknown_outcome(TITLE, answer.fault)
         if answer.status in (403, 404):  # the address has expired: nothing is posted without all bytes
             raise RetryLater(
                 "The upload to TikTok took too long. PostPilot starts it again.",

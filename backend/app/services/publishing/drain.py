@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db.engine import Sessions
 from app.db.unit_of_work import unit_of_work
 from app.repositories.publication_repository import Claim, Due, PublicationRepository
-from app.services.publishing.engine import PublishingEngine
+from app.services.publishing.engine import NotRecordedError, PublishingEngine
 
 log = structlog.get_logger()
 
@@ -22,6 +22,8 @@ CLAIM_PAUSE_SECONDS = 0.05
 """How often a busy drain looks for more work: posts that became due wait no longer than this."""
 LINGER_SECONDS = 1.5
 """How long a drain goes on looking after its last work, so that a steady trickle need not wait for the dispatcher."""
+DATABASE_AWAY_SECONDS = 1.0
+"""How long to wait before claiming again when the database did not answer."""
 SHUTDOWN_SECONDS = 8.0
 """How long a shutdown waits for public calls under way; then their lanes are handed back to be reconciled."""
 
@@ -50,24 +52,21 @@ class Drain:
         self._running = False
         self._stopping = asyncio.Event()
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
-
-    @property
-    def held(self) -> int:
-        """How many lanes are in our hands."""
-        return len(self._tasks)
+        self._keeper: asyncio.Task[None] | None = None
 
     async def run(self, *, longest: timedelta) -> None:
-        """Claim and advance until nothing is due, or until `longest` has passed and what was begun is done."""
+        """Claim and advance until nothing is due, or until `longest` has passed.
+
+        What is under way then goes on by itself: one slow upload must not keep the others from being claimed.
+        """
         if self._running or self._stopping.is_set():
             return
         self._running = True
-        keeper = asyncio.create_task(self._keep_leases())
+        if self._keeper is None or self._keeper.done():
+            self._keeper = asyncio.create_task(self._keep_leases())
         try:
             await self._work(self._monotonic() + longest.total_seconds())
         finally:
-            keeper.cancel()
-            if not self._stopping.is_set():  # else `stop` hands back, and lets public calls end first
-                await self._hand_back(list(self._tasks))
             self._running = False
 
     async def stop(self) -> None:
@@ -79,24 +78,34 @@ class Drain:
                 task.cancel()
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=SHUTDOWN_SECONDS)
+        for task in list(self._tasks.values()):
+            task.cancel()
+        if self._keeper is not None:
+            self._keeper.cancel()
         await self._hand_back(leases)
 
     async def _work(self, deadline: float) -> None:
         last_work = self._monotonic()
         while not self._stopping.is_set():
             now = self._monotonic()
-            free = self._concurrency - len(self._tasks)
-            limit = min(free, self._claim_batch) if now < deadline else 0
+            limit = min(self._concurrency - len(self._tasks), self._claim_batch)
             claimed = await self._claim(limit) if limit > 0 else 0
             if self._tasks:
                 last_work = now
-            elif now - last_work > LINGER_SECONDS or now >= deadline:
+            if now >= deadline or now - last_work > LINGER_SECONDS:
                 return
             await asyncio.sleep(0 if claimed and claimed == limit else CLAIM_PAUSE_SECONDS)
 
     async def _claim(self, limit: int) -> int:
-        async with unit_of_work(self._sessions) as uow:
-            claimed = await PublicationRepository(uow.session).claim(limit=limit, lease=self._lease, owner=self._owner)
+        try:
+            async with unit_of_work(self._sessions) as uow:
+                claimed = await PublicationRepository(uow.session).claim(
+                    limit=limit, lease=self._lease, owner=self._owner
+                )
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("claim.failed", error=type(error).__name__)
+            await asyncio.sleep(DATABASE_AWAY_SECONDS)
+            return 0
         for claim, due in claimed:
             self._tasks[claim.lease_id] = asyncio.create_task(self._advance(claim, due))
         return len(claimed)
@@ -104,14 +113,11 @@ class Drain:
     async def _advance(self, claim: Claim, due: Due | None) -> None:
         try:
             await self._engine.advance(claim, due)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, NotRecordedError) as error:
             # The row is the truth and it is not reachable: the lease runs out, and somebody takes it up again.
-            log.warning(
-                "publication.unrecorded",
-                account_id=str(claim.account_id),
-                error=type(error).__name__,
-                reason=str(error).partition("\n")[0][:300],
-            )
+            log.warning("publication.unrecorded", account_id=str(claim.account_id), error=type(error).__name__)
+        except Exception:
+            log.exception("publication.defect", account_id=str(claim.account_id))
         finally:
             self._tasks.pop(claim.lease_id, None)
 
@@ -134,8 +140,6 @@ class Drain:
                     task.cancel()
 
     async def _hand_back(self, leases: list[UUID]) -> None:
-        for task in list(self._tasks.values()):
-            task.cancel()
         if not leases:
             return
         try:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.db.engine import Sessions
 from app.db.unit_of_work import unit_of_work
@@ -37,8 +38,10 @@ from app.domain.vocabulary import (
     Step,
 )
 from app.kit.clock import Clock
+from app.kit.crypto import KeyRingError
 from app.kit.ids import new_id
 from app.platforms.base import (
+    AccountFacts,
     Auth,
     CallRecord,
     Draft,
@@ -64,8 +67,14 @@ from app.services.token_service import TokenService
 
 log = structlog.get_logger()
 
-SUBMIT_SECONDS = 75
-"""Longest time one submission may take; the lease is renewed meanwhile."""
+SUBMIT_SECONDS = 600
+"""Longest time one submission may take. Adapters set tighter ones of their own; the lease is renewed meanwhile."""
+PAUSE_SECONDS = 10.0
+"""A process that stood still for longer between intent and call makes no call: somebody else may work on it by now."""
+STILL_GOOD = timedelta(minutes=2)
+"""A token that lives this long is used when it cannot be renewed just now."""
+RECORD_SECONDS = 60.0
+"""How long to keep trying to write down what a platform answered while the database is away."""
 STEP_SECONDS = 3600
 """Longest time one step may take: a large upload over a slow line. The lease is renewed meanwhile."""
 PUBLIC_STEPS = frozenset({Step.submit, Step.confirm, Step.reconcile})
@@ -74,6 +83,10 @@ PUBLIC_STEPS = frozenset({Step.submit, Step.confirm, Step.reconcile})
 
 class LeaseLostError(Exception):
     """Somebody else works on this account now: nothing more may be recorded."""
+
+
+class NotRecordedError(Exception):
+    """The database stayed away: the lease runs out, and the row says from where to go on."""
 
 
 @dataclass
@@ -87,6 +100,7 @@ class Work:
     journal: list[dict[str, Any]] = field(default_factory=list)
     pause: timedelta | None = None
     token_renewed: bool = False
+    credential_version: int = 0
 
 
 class PublishingEngine:
@@ -120,7 +134,13 @@ class PublishingEngine:
         if due is None:
             await self._release_empty(claim)
             return
-        work = Work(claim, due, Step(due.step), Progress.from_json(due.progress))
+        work = Work(
+            claim,
+            due,
+            Step(due.step),
+            Progress.from_json(due.progress),
+            credential_version=due.credential_version or 0,
+        )
         try:
             await self._advance(work)
         except LeaseLostError:
@@ -134,10 +154,10 @@ class PublishingEngine:
             self._note(work, "found_orphaned", "reconcile")
         try:
             await self._steps(work)
+        except (LeaseLostError, NotRecordedError):
+            raise
         except PlatformError as error:
             await self._failed(work, error)
-        except SQLAlchemyError:
-            raise  # the database is away: nothing can be recorded, the lease runs out and the work is taken up again
         except Exception as error:
             log.exception("publication.defect", publication_id=str(work.due.id), step=work.step)
             await self._failed(work, _as_platform_error(work.step, error))
@@ -151,8 +171,8 @@ class PublishingEngine:
             sentence = f"{work.due.account_name} is not connected. Connect it again, and this post goes on."
             await self._hold(work, Trouble(code, sentence))
             return True
-        if work.due.started_at is None and is_too_late(work.due.scheduled_for, now, self._patience):
-            late = now - work.due.scheduled_for
+        if is_too_late(work.due.due_at, now, self._patience):
+            late = now - work.due.due_at
             sentence = (
                 f"This post was due {_spell(late)} ago and could not be sent then. "
                 "Publish it now, choose another time, or delete it."
@@ -168,6 +188,10 @@ class PublishingEngine:
         publisher = adapter.publisher
         draft = draft_of(work.due)
         media = self._lender.for_publication(work.due.id)
+        if work.due.started_at is None:
+            findings = publisher.validate(draft, AccountFacts(account_name=work.due.account_name))
+            if findings:
+                raise FixContent(findings[0].message, field=findings[0].field, code=findings[0].code)
         auth = await self._auth(work)
         while True:
             if work.step is Step.reconcile:
@@ -201,7 +225,7 @@ class PublishingEngine:
     async def _go_on(self, work: Work, step: Step, progress: Progress) -> bool:
         """Keep what was reached. Return True when the publication was let go to wait for the platform."""
         work.progress = progress
-        work.step = Step.confirm if progress.phase is Phase.submitted else step
+        work.step = _step_of(progress.phase, step)
         if progress.phase in (Phase.ready, Phase.published):
             return False  # committed with the intent, or with the result
         waits = progress.phase in (Phase.processing, Phase.submitted) and progress.look_after
@@ -215,8 +239,12 @@ class PublishingEngine:
         return False
 
     async def _submit(self, work: Work, auth: Auth, draft: Draft, media: Any) -> None:
+        before = time.time()
+        await self._save(work, wait=timedelta(0), release=False, step=Step.submit, submitting=True)
+        if time.time() - before > PAUSE_SECONDS:
+            await self._save(work, wait=timedelta(0), release=True)
+            raise LeaseLostError
         work.step = Step.submit
-        await self._save(work, wait=timedelta(0), release=False, submitting=True)
         self.submitting.add(work.claim.lease_id)
         try:
             async with asyncio.timeout(SUBMIT_SECONDS):
@@ -269,6 +297,9 @@ class PublishingEngine:
             kind=type(error).__name__,
         )
         match error:
+            case OutcomeUnknown() if work.progress.phase in (Phase.submitted, Phase.published):
+                work.step = Step.confirm
+                await self._later(work, after=None, trouble=UNCERTAIN)
             case OutcomeUnknown():
                 work.step = Step.reconcile
                 await self._save(work, wait=RECONCILE_FIRST, release=True, tries=0, trouble=UNCERTAIN)
@@ -278,12 +309,13 @@ class PublishingEngine:
                 await self._account_lost(work, error, trouble)
             case RetryLater():
                 if error.restage and work.step not in (Step.confirm, Step.reconcile):
-                    work.progress = Progress()
+                    work.progress = work.progress.anew()
                 await self._later(work, after=error.after, trouble=trouble)
             case QuotaUsedUp():
                 after = max(error.until - self._clock(), timedelta(seconds=30))
                 await self._later(work, after=after, trouble=trouble)
-            case FixContent() | Permanent() if work.step is Step.reconcile:
+            case FixContent() | Permanent() if work.step in (Step.confirm, Step.reconcile) and not error.proven:
+                # The post may be out: that a question was refused says nothing about it.
                 await self._later(work, after=None, trouble=trouble)
             case _:
                 await self._fail(work, trouble)
@@ -316,18 +348,24 @@ class PublishingEngine:
             await self._later(work, after=timedelta(seconds=30), trouble=trouble)
             return
         try:
-            await self._tokens.refresh(work.due.account_id, seen_version=work.due.credential_version or 0)
+            await self._tokens.refresh(work.due.account_id, seen_version=work.credential_version)
         except ReconnectAccount as error:
             await self._account_lost(
                 work, error, Trouble(error.code, error.sentence, error.platform_code, error.trace_id)
             )
         except RetryLater as error:
             await self._later(work, after=error.after, trouble=trouble)
+        except (PlatformError, KeyRingError) as error:
+            log.warning("token.unusable", account_id=str(work.due.account_id), error=type(error).__name__)
+            await self._later(work, after=None, trouble=trouble)
         else:
+            self._note(work, "refresh_token", "ok")
+            if work.due.tries:
+                await self._later(work, after=None, trouble=trouble)
+                return
             if work.step is Step.submit:
                 work.step = Step.process
-            self._note(work, "refresh_token", "ok")
-            await self._save(work, wait=timedelta(0), release=True)
+            await self._save(work, wait=timedelta(0), release=True, tries=1)
 
     async def _account_lost(self, work: Work, error: ReconnectAccount, trouble: Trouble) -> None:
         """Make sure that it is the account and not a passing fault, then hold its posts and tell the owner.
@@ -338,7 +376,9 @@ class PublishingEngine:
             await self._later(work, after=None, trouble=trouble)
             return
         async with unit_of_work(self._sessions) as uow:
-            await AccountRepository(uow.session).mark_expired(work.due.account_id, reason=error.sentence)
+            await AccountRepository(uow.session).mark_expired(
+                work.due.account_id, reason=error.sentence, seen_version=work.credential_version
+            )
         log.warning("account.needs_reconnect", account_id=str(work.due.account_id), code=error.platform_code)
         if work.step in (Step.confirm, Step.reconcile):
             if not await self._gave_up(work):
@@ -352,7 +392,7 @@ class PublishingEngine:
             grant, _ = await self._tokens.current(work.due.account_id)
             auth = self._make_auth(work, grant)
             return await self._adapters[work.due.platform].connector.check(auth)
-        except ReconnectAccount:
+        except (ReconnectAccount, KeyRingError):
             return False
         except (PlatformError, OSError, TimeoutError):
             return True
@@ -366,29 +406,27 @@ class PublishingEngine:
         wait: timedelta,
         release: bool,
         tries: int = 0,
+        step: Step | None = None,
         submitting: bool = False,
         trouble: Trouble = NO_TROUBLE,
     ) -> None:
-        async with unit_of_work(self._sessions) as uow:
-            rows = PublicationRepository(uow.session)
-            await self._own(rows, work)
+        async def write(rows: PublicationRepository) -> None:
             await rows.save(
                 work.due.id,
-                step=work.step,
+                step=step or work.step,
                 progress=work.progress.to_json(),
                 wait=wait,
                 tries=tries,
                 submitting=submitting,
                 trouble=trouble,
             )
-            await self._write_journal(rows, work)
-            if release:
-                await rows.release(work.claim, pause=work.pause)
+            if trouble.code is not None:
+                await rows.tell_owner(work.due.post_id, trouble)
+
+        await self._record(work, write, release=release)
 
     async def _publish(self, work: Work) -> None:
-        async with unit_of_work(self._sessions) as uow:
-            rows = PublicationRepository(uow.session)
-            await self._own(rows, work)
+        async def write(rows: PublicationRepository) -> None:
             await rows.finish(
                 work.due.id,
                 step=Step.confirm,
@@ -397,8 +435,9 @@ class PublishingEngine:
                 post_status=PostStatus.posted,
             )
             await rows.follow_numbers(work.due, first_age=self._first_metrics_age)
-            await self._write_journal(rows, work)
-            await rows.release(work.claim, pause=work.pause)
+
+        await self._record(work, write, release=True)
+        self._lender.forget(work.due.id)
         log.info("publication.posted", publication_id=str(work.due.id), platform=work.due.platform)
 
     async def _hold(self, work: Work, trouble: Trouble) -> None:
@@ -409,9 +448,8 @@ class PublishingEngine:
 
     async def _end(self, work: Work, *, outcome: str, status: PostStatus, trouble: Trouble) -> None:
         self._note(work, outcome, trouble.code or outcome)
-        async with unit_of_work(self._sessions) as uow:
-            rows = PublicationRepository(uow.session)
-            await self._own(rows, work)
+
+        async def write(rows: PublicationRepository) -> None:
             await rows.finish(
                 work.due.id,
                 step=work.step,
@@ -420,9 +458,39 @@ class PublishingEngine:
                 post_status=status,
                 trouble=trouble,
             )
-            await self._write_journal(rows, work)
-            await rows.release(work.claim, pause=work.pause)
+
+        await self._record(work, write, release=True)
+        self._lender.forget(work.due.id)
         log.info("publication.ended", publication_id=str(work.due.id), outcome=outcome, code=trouble.code)
+
+    async def _record(
+        self, work: Work, write: Callable[[PublicationRepository], Awaitable[None]], *, release: bool
+    ) -> None:
+        """Write while the lease is ours, in one transaction; keep trying for a minute while the database is away.
+
+        Raises `LeaseLostError`, `NotRecordedError`. What a platform answered is worth some patience: forgotten, it
+        would have to be found out again.
+        """
+        deadline, pause = time.monotonic() + RECORD_SECONDS, 0.2
+        while True:
+            try:
+                async with unit_of_work(self._sessions) as uow:
+                    rows = PublicationRepository(uow.session)
+                    if not await rows.holds(work.claim):
+                        raise LeaseLostError
+                    await write(rows)
+                    await rows.journal(work.due.id, work.journal, worker=self._worker)
+                    if release:
+                        await rows.release(work.claim, pause=work.pause)
+            except (SQLAlchemyError, OSError) as error:
+                if time.monotonic() > deadline or not _is_passing(error):
+                    raise NotRecordedError(type(error).__name__) from error
+                log.warning("publication.record_again", publication_id=str(work.due.id), error=type(error).__name__)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+            else:
+                work.journal = []
+                return
 
     async def _release_empty(self, claim: Claim) -> None:
         async with unit_of_work(self._sessions) as uow:
@@ -430,26 +498,27 @@ class PublishingEngine:
             if await rows.holds(claim):
                 await rows.release(claim)
 
-    async def _own(self, rows: PublicationRepository, work: Work) -> None:
-        if not await rows.holds(work.claim):
-            raise LeaseLostError
-
-    async def _write_journal(self, rows: PublicationRepository, work: Work) -> None:
-        await rows.journal(work.due.id, work.journal, worker=self._worker)
-        work.journal = []
-
     # Speaking for the account
 
     async def _auth(self, work: Work) -> Auth:
         due = work.due
         if due.ciphertext is None or due.key_version is None:
             raise ReconnectAccount("This account is not connected. Connect it again, and this post goes on.")
+        grant = self._tokens.open(due.account_id, due.ciphertext, due.key_version)
         if self._tokens.needs_refresh(expires_at=due.token_expires_at, refresh_due_at=due.refresh_due_at):
-            work.token_renewed = True
-            grant, _ = await self._tokens.refresh(due.account_id, seen_version=due.credential_version or 0)
-            self._note(work, "refresh_token", "ok")
-        else:
-            grant = self._tokens.open(due.account_id, due.ciphertext, due.key_version)
+            try:
+                grant, work.credential_version = await self._tokens.refresh(
+                    due.account_id, seen_version=work.credential_version
+                )
+            except ReconnectAccount:
+                raise
+            except PlatformError as error:
+                if due.token_expires_at is None or due.token_expires_at - self._clock() < STILL_GOOD:
+                    sentence = "The account's access could not be renewed. We try again by ourselves."
+                    raise RetryLater(sentence, code=error.code, platform_code=error.platform_code) from error
+            else:
+                work.token_renewed = True
+                self._note(work, "refresh_token", "ok")
         return self._make_auth(work, grant)
 
     def _make_auth(self, work: Work, grant: Grant) -> Auth:
@@ -499,6 +568,27 @@ def draft_of(due: Due) -> Draft:
         post_type=due.post_type,
         options=due.options,
     )
+
+
+def _step_of(phase: Phase, step: Step) -> Step:
+    """Return the step that belongs to a phase, wherever it was reached from."""
+    match phase:
+        case Phase.preparing:
+            return Step.prepare
+        case Phase.processing:
+            return Step.process
+        case Phase.submitted:
+            return Step.confirm
+        case _:
+            return step
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether trying again may help: the connection was lost, or two transactions got in each other's way."""
+    if not isinstance(error, DBAPIError):
+        return True
+    state = str(getattr(error.orig, "sqlstate", "") or "")
+    return error.connection_invalidated or state[:2] in ("", "08", "57", "53", "40", "55")
 
 
 def _as_platform_error(step: Step, error: Exception) -> PlatformError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from pathlib import Path
 from uuid import UUID
 
 from app.db.engine import Sessions
@@ -23,6 +24,10 @@ class MediaLender:
         self.remote = remote
         self.max_bytes = max_bytes
 
+    def forget(self, publication_id: UUID) -> None:
+        """Remove what was fetched for a publication that has ended."""
+        self.own.forget_copies(publication_id)
+
     def for_publication(self, publication_id: UUID) -> PublicationMedia:
         return PublicationMedia(self, publication_id)
 
@@ -35,23 +40,23 @@ class PublicationMedia:
         self._publication_id = publication_id
 
     async def read(self, item: MediaItem) -> bytes:
+        path = await self._local(item)
+        return await asyncio.to_thread(path.read_bytes)
+
+    async def _local(self, item: MediaItem) -> Path:
+        """Return the file on our disk, fetched once per publication."""
         own = self._lender.own
-        path = own.find(item.url)
-        if path is None and own.copy_path(item.url).exists():
-            path = own.copy_path(item.url)
-        if path is not None:
-            return await asyncio.to_thread(path.read_bytes)
+        path = own.find(item.url) or own.copy_path(self._publication_id, item.url)
+        if path.exists():
+            return path
         try:
             file = await self._lender.remote.read(item.url, max_bytes=self._lender.max_bytes)
         except RemoteFileError as error:
             raise FixContent(error.sentence, field="media_urls", code=error.code) from error
-        return file.content
+        return await asyncio.to_thread(own.keep_copy, self._publication_id, item.url, file.content)
 
     async def lend(self, item: MediaItem, name: str) -> str:
-        own = self._lender.own
-        if own.find(item.url) is None and not own.copy_path(item.url).exists():
-            content = await self.read(item)
-            await asyncio.to_thread(own.keep_copy, item.url, content)
+        await self._local(item)
         token = secrets.token_urlsafe(24)
         async with unit_of_work(self._lender.sessions) as uow:
             await MediaRepository(uow.session).lend(
@@ -61,7 +66,7 @@ class PublicationMedia:
                 file_name=name,
                 mime_type=item.mime_type or "application/octet-stream",
             )
-        return own.url_of_loan(token, name)
+        return self._lender.own.url_of_loan(token, name)
 
     async def revoke(self) -> None:
         async with unit_of_work(self._lender.sessions) as uow:
