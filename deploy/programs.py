@@ -11,8 +11,8 @@ from pathlib import Path
 
 from app.settings import PROJECT_ROOT, Settings
 
-PYTHON = shlex.quote(sys.executable).replace("%", "%%")
-"""The supervisor splits commands as a shell does and expands `%(name)s`."""
+PYTHON = shlex.quote(sys.executable)
+"""The supervisor splits commands as a shell does."""
 SOCKET_PATH_MAX = 100
 """Unix socket addresses end at 107 bytes on Linux and 103 on macOS."""
 
@@ -87,19 +87,14 @@ def write_configuration(settings: Settings) -> Path:
     path = settings.data_dir / "run" / "supervisord.conf"
     path.write_text(
         template.format(
-            data=_plain(settings.data_dir),
-            root=_plain(PROJECT_ROOT),
-            socket=_plain(control_socket(settings)),
+            data=settings.data_dir,
+            root=PROJECT_ROOT,
+            socket=control_socket(settings),
             programs="\n".join(sections),
         ),
         encoding="utf-8",
     )
     return path
-
-
-def _plain(path: Path) -> str:
-    """Return a path as the supervisor's configuration takes it."""
-    return str(path).replace("%", "%%")
 
 
 def _section(program: Program, settings: Settings, *, priority: int) -> str:
@@ -113,7 +108,7 @@ def _section(program: Program, settings: Settings, *, priority: int) -> str:
     return f"""
 [program:{program.name}]
 command = {program.command}
-directory = {_plain(PROJECT_ROOT)}
+directory = {PROJECT_ROOT}
 environment = {pairs}
 process_name = %(program_name)s-%(process_num)d
 numprocs = {program.count}
@@ -127,7 +122,7 @@ stopwaitsecs = {program.stop_seconds}
 stopasgroup = {"false" if program.stop_signal == "INT" else "true"}
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = {_plain(settings.data_dir)}/logs/{program.name}.log
+stdout_logfile = {settings.data_dir}/logs/{program.name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 2
 """

@@ -22,7 +22,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from app.settings import Settings, get_settings
+from app.settings import PROJECT_ROOT, Settings, get_settings
 from deploy.database import migrate, wait_for_database
 from deploy.programs import Program, control_socket, processes, servers, write_configuration
 from deploy.secrets import ensure_secrets
@@ -152,6 +152,9 @@ def connect(settings: Settings) -> Any | None:
 
 def launch(settings: Settings) -> Any:
     """Start a supervisor, after ending what a killed one left behind."""
+    for path in (PROJECT_ROOT, settings.data_dir):
+        if "%" in str(path):
+            raise StackError(f"The supervisor cannot work in a folder with '%' in its name: {path}. Rename or move it.")
     end_leftovers(settings)
     configuration = write_configuration(settings)
     command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(configuration)]
