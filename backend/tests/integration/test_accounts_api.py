@@ -364,7 +364,9 @@ class TestDisconnect:
         ok(await client.delete(f"/accounts/{account['id']}"))
         await factory.execute("UPDATE posts SET scheduled_for = now() - interval '7 hours'")
         await connect(client)
-        assert (await factory.reload(post["id"])).status == "on_hold"
+        stored = await factory.reload(post["id"])
+        assert (stored.status, stored.error_code) == ("on_hold", "too_late")
+        assert "the time of this post has passed" in stored.error_message
         assert await factory.count("publications") == 0
 
     async def test_twice_is_the_same_as_once(

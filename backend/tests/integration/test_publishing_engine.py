@@ -199,10 +199,15 @@ class TestLostAnswers:
         await stage.run(worker)
         (run,) = await stage.rows.publications(post_id)
         assert (run.step, run.error_code, run.finished_at) == ("reconcile", "outcome_uncertain", None)
-        assert (await stage.post(post_id)).status == PostStatus.publishing
+        post = await stage.post(post_id)
+        assert (post.status, post.error_code) == (PostStatus.publishing, "outcome_uncertain")
+        assert post.error_message == run.error_message
         lane = await stage.rows.lane(run.account_id)
         assert (lane.lease_id, lane.due_at) == (None, run.due_at)
         assert run.due_at > datetime.now(UTC) + timedelta(seconds=5)
+        await stage.finish(worker)
+        post = await stage.post(post_id)
+        assert (post.status, post.error_code, post.error_message) == (PostStatus.posted, None, None)
 
     async def test_when_nobody_can_tell_the_owner_decides(self, stage: Stage, worker: Container) -> None:
         post_id = await stage.schedule(await stage.connect(), "Fresh coffee")
