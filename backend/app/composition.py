@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.db.engine import Sessions, make_engine, make_reading_sessions, make_sessions
 from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
-from app.domain.vocabulary import AccountMode, Platform
+from app.domain.vocabulary import ADVANCE, AccountMode, Platform
 from app.kit.clock import Clock, utc_now
 from app.kit.crypto import KeyRing
 from app.platforms.consent import HttpSandboxConsent
@@ -33,7 +33,7 @@ from app.storage.own import OwnFiles
 from app.storage.remote import RemoteFiles, parse_networks
 
 SANDBOX_APP = "postpilot-sandbox"
-TASKS = TaskNames(advance="publishing.advance", collect="metrics.collect", refresh="accounts.refresh")
+TASKS = TaskNames(advance=ADVANCE, collect="metrics.collect", refresh="accounts.refresh")
 
 
 @dataclass(frozen=True)

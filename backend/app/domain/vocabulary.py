@@ -52,6 +52,8 @@ class QueueStatus(StrEnum):
 EDITABLE = frozenset({PostStatus.draft, PostStatus.scheduled, PostStatus.on_hold})
 """Posts that their owner may still change."""
 
+ADVANCE = "publishing.advance"
+"""Name of the hint that something is due now."""
 HOLD_NEEDS_RECONNECT = "account_needs_reconnect"
 HOLD_DISCONNECTED = "account_disconnected"
 HOLD_TOO_LATE = "too_late"

@@ -102,7 +102,7 @@ class Publication(Base):
     step: Mapped[str] = mapped_column(String(16))
     progress: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"), default=dict)
     scheduled_for: Mapped[Timestamp]
-    """When the owner wanted it out: lateness and the end of retries count from here."""
+    """When the owner wanted it out."""
     due_at: Mapped[Timestamp]
     """When to look at it next."""
     tries: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)

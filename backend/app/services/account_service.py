@@ -16,7 +16,7 @@ import structlog
 from app.db.engine import Sessions
 from app.db.unit_of_work import Send, unit_of_work
 from app.domain.errors import AccountNotFound, ConnectRefused, InvalidState, PlatformUnavailable
-from app.domain.vocabulary import HOLD_DISCONNECTED, AccountMode, AccountStatus, Platform
+from app.domain.vocabulary import ADVANCE, HOLD_DISCONNECTED, AccountMode, AccountStatus, Platform
 from app.kit.clock import Clock
 from app.models import SocialAccount
 from app.platforms.base import ConnectedProfile, PlatformAdapter, PlatformError, ReconnectAccount, RetryLater
@@ -27,7 +27,6 @@ from app.services.token_service import TokenService
 
 log = structlog.get_logger()
 
-ADVANCE = "publishing.advance"
 STATE_LIFE = timedelta(minutes=10)
 
 

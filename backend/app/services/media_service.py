@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.db.engine import Sessions
 from app.db.unit_of_work import unit_of_work
-from app.domain.errors import FieldError, InvalidRequest, MediaNotFound
+from app.domain.errors import MediaNotFound
 from app.models import SocialAccount
 from app.platforms.base import MediaItem
 from app.repositories.account_repository import AccountRepository
@@ -32,21 +32,19 @@ class MediaService:
         async with unit_of_work(self._sessions) as uow:
             return await AccountRepository(uow.session).find_many(user_id, account_ids)
 
-    async def look_at(self, urls: list[str]) -> dict[str, MediaItem]:
-        """Return what each address holds. Raises `InvalidRequest` naming every address that cannot be used."""
+    async def look_at(self, urls: list[str]) -> tuple[dict[str, MediaItem], dict[str, RemoteFileError]]:
+        """Return what each address holds, and why the others cannot be used."""
         results = await asyncio.gather(*(self._look_at(url) for url in urls), return_exceptions=True)
-        errors: list[FieldError] = []
         items: dict[str, MediaItem] = {}
-        for index, (url, result) in enumerate(zip(urls, results, strict=True)):
+        troubles: dict[str, RemoteFileError] = {}
+        for url, result in zip(urls, results, strict=True):
             if isinstance(result, RemoteFileError):
-                errors.append(FieldError(("body", "media_urls", index), result.sentence, result.code))
+                troubles[url] = result
             elif isinstance(result, BaseException):
                 raise result
             else:
                 items[url] = result
-        if errors:
-            raise InvalidRequest(errors)
-        return items
+        return items, troubles
 
     async def _look_at(self, url: str) -> MediaItem:
         path = self._own.find(url)

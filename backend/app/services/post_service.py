@@ -21,7 +21,7 @@ from app.domain.errors import (
     PostNotFound,
     PostNotRetryable,
 )
-from app.domain.vocabulary import EDITABLE, AccountStatus, PostStatus
+from app.domain.vocabulary import ADVANCE, EDITABLE, AccountStatus, PostStatus
 from app.kit.clock import Clock
 from app.kit.ids import new_id
 from app.models import SocialAccount
@@ -30,12 +30,14 @@ from app.repositories.account_repository import AccountRepository
 from app.repositories.post_repository import PostFilter, PostRepository, PostRow, RenderedPost, make_cursor, read_cursor
 from app.repositories.publication_repository import PublicationRepository
 from app.services.media_service import MediaService
+from app.storage.remote import RemoteFileError
 
 MAY_BE_MISSING_IN_A_DRAFT = frozenset(
     {"media_required", "privacy_level_required", "text_required", "link_required", "too_few_items"}
 )
 """Findings that say something is still missing. A draft may be incomplete; it may not be wrong."""
-ADVANCE = "publishing.advance"
+MOST_FILES = 50
+"""Different files that one request may have looked at."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,27 @@ class PostService:
                 sentence = f"{account.account_name} is an account on {account.platform}, not on {platform}."
                 raise InvalidRequest([FieldError(("body", "platform"), sentence, "platform_mismatch")])
         urls = list(dict.fromkeys(url for variant in variants for url in variant.media_urls))
-        items = await self._media.look_at(urls)
-        return [self._checked(variant, found[variant.account_id], items) for variant in variants]
+        if len(urls) > MOST_FILES:
+            sentence = f"{len(urls)} different files in one request: at most {MOST_FILES} are allowed."
+            raise InvalidRequest([FieldError(("body", "media_urls"), sentence, "too_many_files")])
+        items, troubles = await self._media.look_at(urls)
+        return [self._checked(variant, found[variant.account_id], items, troubles) for variant in variants]
 
-    def _checked(self, variant: Variant, account: SocialAccount, items: Mapping[str, MediaItem]) -> Checked:
+    def _checked(
+        self,
+        variant: Variant,
+        account: SocialAccount,
+        items: Mapping[str, MediaItem],
+        troubles: Mapping[str, RemoteFileError],
+    ) -> Checked:
         publisher = self._adapters[account.platform].publisher
+        unusable = tuple(
+            Finding(f"media_urls.{index}", troubles[url].code, troubles[url].sentence)
+            for index, url in enumerate(variant.media_urls)
+            if url in troubles
+        )
+        if unusable:  # what the rest amounts to can be told once every file is known
+            return Checked(variant, account, (), variant.post_type or "", unusable)
         media = tuple(items[url] for url in variant.media_urls)
         draft = Draft(variant.content, variant.hashtags, media, variant.post_type, variant.options)
         post_type = publisher.post_type(draft)
@@ -111,7 +129,7 @@ class PostService:
     def _refuse(self, checked: list[Checked], *, draft: bool) -> None:
         """Raise for findings: all of them for a post that is to go out, the wrong ones for a draft."""
         errors = [
-            FieldError((*item.variant.loc, *finding.field.split(".")), finding.message, finding.code)
+            FieldError((*item.variant.loc, *_path(finding.field)), finding.message, finding.code)
             for item in checked
             for finding in item.findings
             if not (draft and finding.code in MAY_BE_MISSING_IN_A_DRAFT)
@@ -317,6 +335,11 @@ class PostService:
 
 CHECKED = ("content", "media_urls", "hashtags", "options", "post_type")
 NO_ERROR: dict[str, Any] = {"error_code": None, "error_message": None}
+
+
+def _path(field: str) -> tuple[str | int, ...]:
+    """Return the path of a finding's field, positions as numbers."""
+    return tuple(int(part) if part.isdigit() else part for part in field.split("."))
 
 
 def require_unchanged(seen: PostRow, locked: PostRow) -> None:

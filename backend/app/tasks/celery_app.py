@@ -12,7 +12,6 @@ from app.settings import get_settings
 settings = get_settings()
 
 DISPATCH = "publishing.dispatch"
-ADVANCE = "publishing.advance"
 MAINTAIN = "publishing.maintain"
 COLLECT = "metrics.collect"
 REFRESH = "accounts.refresh"
