@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from app.tasks.celery_app import ADVANCE, DISPATCH, MAINTAIN, app
+from app.domain.vocabulary import ADVANCE
+from app.tasks.celery_app import DISPATCH, MAINTAIN, app
 from app.tasks.runtime import LONGEST_DRAIN, runtime
 
 
