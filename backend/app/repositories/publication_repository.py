@@ -339,6 +339,17 @@ class PublicationRepository:
             },
         )
 
+    async def is_known(self, account_id: UUID, platform_post_id: str, *, except_post: UUID) -> bool:
+        """Say whether another post of the account went out under this id."""
+        rows = await self._session.execute(
+            text("""
+            SELECT 1 FROM posts
+            WHERE account_id = :account_id AND platform_post_id = :platform_post_id AND id <> :post_id LIMIT 1
+            """),
+            {"account_id": account_id, "platform_post_id": platform_post_id, "post_id": except_post},
+        )
+        return rows.first() is not None
+
     async def follow_numbers(self, due: Due, *, first_age: timedelta) -> None:
         """Begin to collect the numbers of a post that went out."""
         await self._session.execute(

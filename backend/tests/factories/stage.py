@@ -43,6 +43,9 @@ def impatient(container: Container, name: str) -> Container:
     return replace(container, drain=drain)
 
 
+_STOPS: list[Stop] = []
+
+
 class Spy:
     """Stands before a publisher (or connector, or reader), counts, and stops calls where a test wants it."""
 
@@ -81,10 +84,13 @@ class Spy:
         if stop is not None:
             stop.reached.set()
             await stop.released.wait()
+            if stop.is_final:
+                raise asyncio.CancelledError
 
     def stop(self, name: str, when: str) -> Stop:
         """Let calls hang before or after they were made, until the stop is released."""
         self.stops[name, when] = Stop(asyncio.Event(), asyncio.Event())
+        _STOPS.append(self.stops[name, when])
         return self.stops[name, when]
 
     def count(self, name: str) -> int:
@@ -95,6 +101,8 @@ class Spy:
 class Stop:
     reached: asyncio.Event
     released: asyncio.Event
+    is_final: bool = False
+    """Whether the call ends when the stop is released: the test is over."""
 
     async def wait(self) -> None:
         async with asyncio.timeout(20):
@@ -141,7 +149,8 @@ class Stage:
             sample = "coffee.mp4" if account.platform == "tiktok" else "coffee.jpg"
         if sample is not None:
             url = f"{self.settings.public_base}/media/samples/{sample}"
-            media = [vars(item) for item in (await self.rows.container.media.look_at([url])).values()]
+            items, _ = await self.rows.container.media.look_at([url])
+            media = [vars(items[url])]
         kind = {"instagram": "image", "facebook": "photo" if sample else "text", "tiktok": "video"}[account.platform]
         at = datetime.now(UTC) - ago
         post = await self.rows.post(
@@ -204,6 +213,11 @@ class Stage:
         raise AssertionError(f"still open: {rows}")
 
     async def close(self) -> None:
+        """End every worker that still hangs in a call."""
+        while _STOPS:
+            stop = _STOPS.pop()
+            stop.is_final = True
+            stop.released.set()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

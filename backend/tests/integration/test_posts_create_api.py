@@ -356,6 +356,16 @@ class TestValidate:
         }
         assert await nothing_saved(factory)
 
+    async def test_names_files_that_cannot_be_used(
+        self, client: httpx.AsyncClient, factory: Factory, gram: Any, picture: str
+    ) -> None:
+        body = {"account_id": str(gram.id), "content": "Hi", "media_urls": [picture, "http://127.0.0.1/a.jpg"]}
+        answer = ok(await client.post("/posts/validate", json=body))
+        assert answer["valid"] is False
+        problems = answer["accounts"][0]["problems"]
+        assert [(item["field"], item["code"]) for item in problems] == [("media_urls.1", "media_url_not_public")]
+        assert await nothing_saved(factory)
+
     async def test_is_content_with_a_good_post(
         self, client: httpx.AsyncClient, factory: Factory, gram: Any, picture: str
     ) -> None:

@@ -193,6 +193,22 @@ class TestLostAnswers:
         assert (await stage.post(post_id)).status == PostStatus.posted
         assert len(stage.sandbox.published()) == 1
 
+    @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+    async def test_a_post_with_the_words_of_the_one_before_is_not_taken_for_it(
+        self, stage: Stage, worker: Container, kind: str
+    ) -> None:
+        account = await stage.connect()
+        first = await stage.schedule(account, "Open today until six")
+        await stage.finish(worker)
+        second = await stage.schedule(account, "Open today until six")
+        stage.sandbox.fault("facebook.feed", kind)
+        await stage.finish(worker)
+        (item,) = stage.sandbox.published()  # Facebook takes no text twice in a row
+        out, again = await stage.post(first), await stage.post(second)
+        assert (out.status, out.platform_post_id) == (PostStatus.posted, item["id"])
+        assert (again.status, again.error_code) == (PostStatus.failed, "outcome_unknown")
+        assert (again.platform_post_id, again.permalink) == (None, None)
+
     async def test_the_owner_is_told_that_it_is_being_looked_into(self, stage: Stage, worker: Container) -> None:
         post_id = await stage.schedule(await stage.connect(), "Fresh coffee")
         stage.sandbox.fault("facebook.feed", "drop_after")

@@ -264,6 +264,12 @@ class PublishingEngine:
             verdict = await self._adapters[work.due.platform].publisher.reconcile(
                 auth, draft, work.progress, media, submitted_at=submitted_at, now=self._clock()
             )
+        if verdict.outcome is Outcome.published and await self._is_another_post(
+            work, verdict.progress.platform_post_id
+        ):
+            self._note(work, "reconcile", "another_post")
+            await self._fail(work, UNKNOWN)
+            return False
         work.progress = verdict.progress
         self._note(work, "reconcile", verdict.outcome.value)
         match verdict.outcome:
@@ -283,6 +289,14 @@ class PublishingEngine:
             case Outcome.unknown:
                 await self._fail(work, UNKNOWN)
                 return False
+
+    async def _is_another_post(self, work: Work, platform_post_id: str | None) -> bool:
+        """Whether what was found is a post of the account that we know already: one with the same words, say."""
+        if platform_post_id is None:
+            return False
+        async with unit_of_work(self._sessions) as uow:
+            rows = PublicationRepository(uow.session)
+            return await rows.is_known(work.due.account_id, platform_post_id, except_post=work.due.post_id)
 
     # What went wrong
 
