@@ -29,6 +29,17 @@ class AccountRepository:
         )
         return list(rows)
 
+    async def connected_platforms(self, user_id: UUID) -> list[str]:
+        """Return the platforms on which a user has a connected account, in alphabetical order."""
+        rows = await self._session.execute(
+            text("""
+            SELECT DISTINCT platform FROM social_accounts
+            WHERE user_id = :user_id AND status = 'connected' ORDER BY platform
+            """),
+            {"user_id": user_id},
+        )
+        return [row.platform for row in rows]
+
     async def find_many(self, user_id: UUID, account_ids: list[UUID]) -> dict[UUID, SocialAccount]:
         rows = await self._session.scalars(
             select(SocialAccount).where(SocialAccount.user_id == user_id, SocialAccount.id.in_(account_ids))

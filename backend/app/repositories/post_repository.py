@@ -50,10 +50,10 @@ class RenderedPost(NamedTuple):
 
 
 class RenderedDay(NamedTuple):
-    """The posts of one day as JSON objects, separated by commas, in order of time."""
+    """The posts of one day as JSON objects, separated by commas, in order of time; in UTF-8."""
 
     posts: int
-    json: str
+    json: bytes
 
 
 class PostRepository:
@@ -180,7 +180,7 @@ def _rendering(condition: str, order: str) -> TextClause:
 def _rendering_days(condition: str) -> TextClause:
     return text(f"""
         SELECT width_bucket(post.scheduled_for, CAST(:starts AS timestamptz[])) - 1 AS day, count(*) AS posts,
-               string_agg(row_to_json(post)::text, ',' ORDER BY post.scheduled_for, post.id) AS json
+               convert_to(string_agg(row_to_json(post)::text, ',' ORDER BY post.scheduled_for, post.id), 'UTF8') AS json
         FROM (SELECT {_PUBLIC} FROM posts WHERE {condition}) post GROUP BY 1
     """)  # noqa: S608
 

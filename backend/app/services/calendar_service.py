@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from app.db.unit_of_work import UnitOfWork
 from app.domain.errors import FieldError, InvalidRequest
 from app.domain.suggested_times import SuggestedTime, suggested_times
-from app.domain.vocabulary import AccountStatus
 from app.domain.zones import days_between, find_zone, start_of_day
 from app.repositories.account_repository import AccountRepository
 from app.repositories.post_repository import PostFilter, PostRepository
@@ -20,8 +19,8 @@ LONGEST_DAYS = 366
 @dataclass(frozen=True)
 class Day:
     date: date
-    posts_json: str
-    """The day's posts as JSON objects, separated by commas."""
+    posts_json: bytes
+    """The day's posts as JSON objects, separated by commas, in UTF-8."""
     suggested_times: list[SuggestedTime]
 
 
@@ -53,12 +52,11 @@ class CalendarService:
         dates = days_between(first, last)
         starts = [start_of_day(day, zone) for day in [*dates, last + timedelta(days=1)]]
         found = await self._posts.by_day(user.id, wanted, starts)
-        accounts = await self._accounts.list_of(user.id)
-        platforms = sorted({a.platform for a in accounts if a.status == AccountStatus.connected})
+        platforms = await self._accounts.connected_platforms(user.id)
         return CalendarView(
             timezone=name,
             days=[
-                Day(day, found[index].json if index in found else "", suggested_times(day, platforms))
+                Day(day, found[index].json if index in found else b"", suggested_times(day, platforms))
                 for index, day in enumerate(dates)
             ],
             total_posts=sum(day.posts for day in found.values()),

@@ -186,9 +186,9 @@ async def calendar(
         timezone=timezone,
         wanted=PostFilter(status=status, platform=platform, account_id=account_id),
     )
-    days = ",".join(_day(day) for day in view.days)
-    frame = {"timezone": view.timezone, "total_posts": view.total_posts}
-    return Response(f'{{"days":[{days}],{json.dumps(frame)[1:]}', media_type=JSON)
+    days = b",".join([_day(day) for day in view.days])
+    frame = json.dumps({"timezone": view.timezone, "total_posts": view.total_posts}).encode()
+    return Response(b'{"days":[' + days + b"]," + frame[1:], media_type=JSON)
 
 
 @router.post("/validate", operation_id="posts_validate", responses=problems(*SIGNED_IN, AccountNotFound))
@@ -287,9 +287,10 @@ def read(row: Any) -> PostRead:
     return PostRead.model_construct(**fields)
 
 
-def _day(day: Day) -> str:
-    times = json.dumps([vars(time) for time in day.suggested_times])
-    return f'{{"date":"{day.date}","posts":[{day.posts_json}],"suggested_times":{times}}}'
+def _day(day: Day) -> bytes:
+    times = json.dumps([vars(time) for time in day.suggested_times]).encode()
+    date_name = day.date.isoformat().encode()
+    return b'{"date":"%b","posts":[%b],"suggested_times":%b}' % (date_name, day.posts_json, times)
 
 
 def _findings(item: Checked) -> AccountFindings:
