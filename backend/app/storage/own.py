@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -51,12 +53,16 @@ class OwnFiles:
         """Remove the copies of a publication that has ended."""
         shutil.rmtree(self._copies / str(publication_id), ignore_errors=True)
 
-    def keep_copy(self, publication_id: UUID, url: str, content: bytes) -> Path:
-        """Store a copy of a remote file; readers never see half of one."""
+    @contextmanager
+    def new_copy(self, publication_id: UUID, url: str) -> Iterator[Path]:
+        """Give a path to write a copy to. It becomes the copy when all went well: readers never see half of one."""
         path = self.copy_path(publication_id, url)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-        return path
+        os.close(descriptor)
+        written = Path(name)
+        try:
+            yield written
+            written.replace(path)
+        finally:
+            written.unlink(missing_ok=True)

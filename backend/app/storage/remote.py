@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
 import httpx
 
+T = TypeVar("T")
+
 MAX_REDIRECTS = 3
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
-TOTAL_SECONDS = 240.0
+HEAD_SECONDS = 25.0
+"""For the beginning of a file, while somebody waits for an answer."""
+TOTAL_SECONDS = 600.0
+"""For a whole file, in the background."""
+WRITE_BYTES = 1_000_000
+"""How much is gathered before it is written: the longest piece of a download in memory."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -35,7 +43,7 @@ class RemoteFileError(Exception):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What an address answered: the first bytes, or all of them."""
+    """What an address answered: the first bytes, and what is known of the whole."""
 
     url: str
     content: bytes
@@ -125,17 +133,49 @@ class RemoteFiles:
         )
 
     async def head(self, url: str, *, first_bytes: int) -> RemoteFile:
-        """Return the beginning of a file and what is known of it."""
-        return await self._fetch(url, limit=first_bytes, whole=False)
+        """Return the beginning of a file and what is known of it. Raises `RemoteFileError`."""
 
-    async def read(self, url: str, *, max_bytes: int) -> RemoteFile:
-        """Return a whole file of at most `max_bytes`. Raises `RemoteFileError`."""
-        return await self._fetch(url, limit=max_bytes, whole=True)
+        async def collect(address: str, response: httpx.Response) -> RemoteFile:
+            content = bytearray()
+            async for chunk in response.aiter_raw():
+                content += chunk
+                if len(content) >= first_bytes:
+                    break
+            mime = response.headers.get("content-type", "").partition(";")[0].strip().lower() or None
+            return RemoteFile(address, bytes(content[:first_bytes]), mime, _size(response))
 
-    async def _fetch(self, url: str, *, limit: int, whole: bool) -> RemoteFile:
+        headers = {"Range": f"bytes=0-{first_bytes - 1}"}
+        return await self._fetch(url, collect, headers=headers, statuses=(200, 206), seconds=HEAD_SECONDS)
+
+    async def download(self, url: str, path: Path, *, max_bytes: int) -> int:
+        """Write a whole file of at most `max_bytes` to `path`, piece by piece, and return its size; nothing is left
+        there when it fails. Raises `RemoteFileError`."""
+
+        async def collect(_address: str, response: httpx.Response) -> int:
+            size = _size(response)
+            if size is not None and size > max_bytes:
+                raise RemoteFileError("media_too_large", f"The file has {size} bytes, at most {max_bytes} are allowed.")
+            with await asyncio.to_thread(path.open, "wb") as file:
+                return await _save(response, file, max_bytes)
+
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
-                return await self._follow(url, limit=limit, whole=whole)
+            return await self._fetch(url, collect, headers={}, statuses=(200,), seconds=TOTAL_SECONDS)
+        except BaseException:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            raise
+
+    async def _fetch(
+        self,
+        url: str,
+        collect: Callable[[str, httpx.Response], Awaitable[T]],
+        *,
+        headers: dict[str, str],
+        statuses: tuple[int, ...],
+        seconds: float,
+    ) -> T:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._follow(url, collect, headers=headers, statuses=statuses)
         except (httpx.InvalidURL, ValueError) as error:  # an address, or one redirected to, that names no host
             raise RemoteFileError("media_url_invalid", f"{shorten(url)} is not an address.") from error
         except (httpx.HTTPError, httpcore.NetworkError, httpcore.TimeoutException, TimeoutError, OSError) as error:
@@ -143,44 +183,54 @@ class RemoteFiles:
                 "media_url_unreachable", f"The file at {shorten(url)} cannot be fetched. Check that the address opens."
             ) from error
 
-    async def _follow(self, url: str, *, limit: int, whole: bool) -> RemoteFile:
+    async def _follow(
+        self,
+        url: str,
+        collect: Callable[[str, httpx.Response], Awaitable[T]],
+        *,
+        headers: dict[str, str],
+        statuses: tuple[int, ...],
+    ) -> T:
         for _ in range(MAX_REDIRECTS + 1):
             check_url(url)
-            headers = {} if whole else {"Range": f"bytes=0-{limit - 1}"}
             async with self._client.stream("GET", url, headers=headers) as response:
                 if response.is_redirect:
                     url = urljoin(url, response.headers.get("location", ""))
                     continue
-                if response.status_code not in ((200,) if whole else (200, 206)):
+                if response.status_code not in statuses:
                     raise RemoteFileError(
                         "media_url_unreachable",
                         f"The file at {shorten(url)} answers {response.status_code}. Check that the address opens.",
                     )
-                return await self._collect(url, response, limit=limit, whole=whole)
+                if response.headers.get("content-encoding", "identity").lower() != "identity":
+                    raise RemoteFileError("media_url_unreachable", f"The file at {shorten(url)} is sent compressed.")
+                return await collect(url, response)
         raise RemoteFileError("media_url_unreachable", f"The address {shorten(url)} redirects too often.")
-
-    async def _collect(self, url: str, response: httpx.Response, *, limit: int, whole: bool) -> RemoteFile:
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise RemoteFileError("media_url_unreachable", f"The file at {shorten(url)} is sent compressed.")
-        size = _size(response)
-        if whole and size is not None and size > limit:
-            raise RemoteFileError("media_too_large", f"The file has {size} bytes, at most {limit} are allowed.")
-        content = bytearray()
-        async for chunk in response.aiter_raw():
-            content += chunk
-            if len(content) > limit:
-                if whole:
-                    raise RemoteFileError("media_too_large", f"The file has more than the {limit} bytes allowed.")
-                break
-        mime = response.headers.get("content-type", "").partition(";")[0].strip().lower() or None
-        return RemoteFile(url=url, content=bytes(content[:limit]), mime_type=mime, size_bytes=size)
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
 
+async def _save(response: httpx.Response, file: BinaryIO, max_bytes: int) -> int:
+    waiting, total = bytearray(), 0
+    async for chunk in response.aiter_raw():
+        waiting += chunk
+        total += len(chunk)
+        if total > max_bytes:
+            raise RemoteFileError("media_too_large", f"The file has more than the {max_bytes} bytes allowed.")
+        if len(waiting) >= WRITE_BYTES:
+            await asyncio.to_thread(file.write, waiting)
+            waiting = bytearray()
+    await asyncio.to_thread(file.write, waiting)
+    return total
+
+
 def check_url(url: str) -> None:
     """Refuse what is not a plain http(s) address of a named host. Raises `RemoteFileError`."""
+    if any(character <= " " or character == "\x7f" or character == "\\" for character in url):
+        raise RemoteFileError(
+            "media_url_invalid", f"{shorten(url.split()[0] if url.split() else url)} is not an address."
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
