@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import sys
@@ -10,8 +11,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.composition import modes
+from app.domain.vocabulary import AccountMode
 from app.kit.crypto import KeyRing, KeyRingError
 from app.settings import Settings, get_settings
+from app.storage.public_address import find_trouble
 from app.storage.remote import parse_networks
 from deploy.programs import processes, servers
 from deploy.stack import connect, is_taken, probe
@@ -70,6 +74,8 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
             yield True, f"{name} is {'live' if identity else 'on the sandbox (no app credentials are set)'}"
     if any(identity for identity, _ in live.values()) and not settings.public_base.startswith("https://"):
         yield False, f"PUBLIC_URL is {settings.public_base}: platforms fetch media only from a public https address"
+    kept = f"the bucket {settings.s3_bucket}" if settings.media_store == "s3" else "the data folder"
+    yield True, f"uploaded files are kept in {kept}"
 
 
 def look_at_processes(settings: Settings) -> Iterator[Finding]:
@@ -95,6 +101,9 @@ def look_at_processes(settings: Settings) -> Iterator[Finding]:
             yield False, f"{title} is {info['statename'].lower()}: {info['spawnerr'] or last_line(log)} (log: {log})"
     ready, reason = probe(f"http://127.0.0.1:{settings.api_port}/api/v1/health/ready")
     yield ready, "posts are getting out" if ready else reason
+    is_live = AccountMode.live in modes(settings).values()
+    trouble = asyncio.run(find_trouble(settings.public_base, is_live=is_live))
+    yield trouble is None, trouble or f"files can be fetched from {settings.public_base}"
     sandbox, reason = probe(f"{settings.sandbox_base}/_sandbox/health")
     yield sandbox, "the sandbox answers" if sandbox else reason
 

@@ -1,6 +1,6 @@
 """Run the benchmarks, print a table and write .bench/results.json.
 
-python -m benchmarks [thousand|burst|punctuality|reads|idle …]
+python -m benchmarks [thousand|burst|punctuality|reads|media|idle …]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import uvloop
 
+from benchmarks import media
 from benchmarks.idle import idle
 from benchmarks.publishing import burst, punctuality
 from benchmarks.reads import reads
@@ -45,6 +46,10 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: asyncio.run(punctuality(per_second=20, seconds=60)),
     ),
     "reads": ("lists and months at 10,000 and at 1,000,000 posts", lambda: uvloop.run(reads())),
+    "media": (
+        "500 MB video uploaded by tus with the API killed in the middle; the one-call fix of a picture and a video",
+        lambda: media.run(),
+    ),
     "idle": ("nothing is due", lambda: idle(seconds=60)),
 }
 

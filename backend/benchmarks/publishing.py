@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -145,6 +146,18 @@ class _Bytes:
         path = self._own.find(item.url)
         assert path is not None
         return path.read_bytes()
+
+    async def size(self, item: MediaItem) -> int:
+        return len(await self.read(item))
+
+    async def read_part(self, item: MediaItem, start: int, end: int) -> bytes:
+        return (await self.read(item))[start:end]
+
+    async def stream(self, item: MediaItem, start: int = 0) -> AsyncIterator[bytes]:
+        yield (await self.read(item))[start:]
+
+    async def address(self, item: MediaItem) -> str:
+        return item.url
 
     async def lend(self, item: MediaItem, name: str) -> str:
         raise NotImplementedError(f"{name}: no photo post in this measurement ({item.url})")

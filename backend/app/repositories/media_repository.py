@@ -50,6 +50,14 @@ class MediaRepository:
         row = rows.first()
         return Loan(*row) if row else None
 
+    async def owner_of(self, publication_id: UUID) -> UUID | None:
+        """Return whose publication it is."""
+        rows = await self._session.execute(
+            text("SELECT user_id FROM publications WHERE id = :id"), {"id": publication_id}
+        )
+        row = rows.first()
+        return row.user_id if row else None
+
     async def note_fetched(self, token: str) -> None:
         """Remember that a file was asked for; the first time counts."""
         await self._session.execute(

@@ -73,7 +73,8 @@ def referenced(url: str) -> UUID | None:
 
 def plain_name(file_name: str, mime_type: str) -> str:
     """Return a name of plain letters that ends as the type wants it: `Café déjà vu.PNG` → `Cafe-deja-vu.png`."""
-    stem = file_name.rpartition(".")[0] or file_name
+    last = re.split(r"[/\\]", file_name)[-1]
+    stem = last.rpartition(".")[0] or last
     ascii_only = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     kept = re.sub(r"[^A-Za-z0-9_]+", "-", ascii_only)[:NAME_MAX_CHARS].strip("-")
     return f"{kept or 'file'}.{EXTENSIONS[mime_type]}"

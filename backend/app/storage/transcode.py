@@ -85,7 +85,8 @@ class Transcode:
             "-g", group, "-keyint_min", group, "-sc_threshold", "0", "-bf", "0", "-flags", "+cgop",
             "-fps_mode", "cfr", "-r", recipe["frame_rate"],
             "-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv",
-            "-bsf:a", "setts=ts=TS-STARTDTS", "-c:a", "aac", "-profile:a", "aac_low", "-b:a", "128k", "-ar", "48000", "-ac", "2",
+            "-c:a", "aac", "-profile:a", "aac_low", "-b:a", "128k", "-ar", "48000", "-ac", "2",
+            "-bsf:a", "setts=ts=TS-STARTDTS",  # begins with the picture, as there is no edit list to say otherwise
             "-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart", "-use_editlist", "0",
             "-f", "mp4", f"file:{self._target}",
         ]  # fmt: skip

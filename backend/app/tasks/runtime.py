@@ -92,6 +92,7 @@ class Runtime:
     async def _stop(self, container: Container) -> None:
         if self._watch is not None:
             self._watch.cancel()
+        await container.media_renditions.stop()
         await container.drain.stop()
         log.info("worker.handed_back", worker=self.name)
 

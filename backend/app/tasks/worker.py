@@ -24,7 +24,7 @@ def main() -> None:
         hostname=f"{name}@%h",
         pool_cls=TaskPool,
         concurrency=THREADS,
-        queues=["publishing", "default"],
+        queues=["publishing", "default", "media"],
         loglevel=logging.WARNING,
         without_gossip=True,
         without_mingle=True,

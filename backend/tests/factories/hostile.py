@@ -273,7 +273,11 @@ def _bombs() -> Iterator[Hostile]:
     at = jpg.index(b"\xff\xc0")
     tall = jpg[: at + 5] + struct.pack(">HH", 65_000, 65_000) + jpg[at + 9 :]
     yield Hostile("huge.jpg", tall, ("media_too_many_pixels",))
-    yield Hostile("huge.gif", gif[:6] + struct.pack("<HH", 65_000, 65_000) + gif[10:], ("media_too_many_pixels", "media_too_many_frames"))
+    yield Hostile(
+        "huge.gif",
+        gif[:6] + struct.pack("<HH", 65_000, 65_000) + gif[10:],
+        ("media_too_many_pixels", "media_too_many_frames"),
+    )
     yield Hostile("long.png", _flat_png(40_000, 2), ("media_dimensions",))
     yield Hostile("thin.png", _flat_png(1, 1), ("media_dimensions",))
     yield Hostile("empty-rows.png", _with_size(png, 0, 10), ("media_corrupt", "media_dimensions"))

@@ -14,7 +14,7 @@ P3_RED = (200, 60, 60)
 P3_RED_IN_SRGB = (217, 42, 52)
 """The same colour, computed from both colour spaces' primaries."""
 P3_GREEN = (70, 180, 80)
-P3_GREEN_IN_SRGB = (12, 183, 70)
+P3_GREEN_IN_SRGB = (0, 183, 64)
 
 
 def display_p3() -> bytes:

@@ -148,9 +148,9 @@ class TestFilesThatAreNotMedia:
             media_host.add(b"", "image/jpeg"),
         )
         assert found == [
-            ("body.media_urls.1", "media_not_recognised"),
+            ("body.media_urls.1", "media_html"),
             ("body.media_urls.2", "media_url_unreachable"),
-            ("body.media_urls.3", "media_not_recognised"),
+            ("body.media_urls.3", "media_empty"),
         ]
         assert await factory.count("posts") == 0
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import ipaddress
-import zlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from factories.servers import MediaHost
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from app.kit.ids import new_id
-from app.storage.inspect import inspect
+from app.storage.addresses import Addresses, plain_name, referenced
+from app.storage.inspection.probe import Probe
+from app.storage.inspection.signatures import sniff
 from app.storage.own import SAMPLES, OwnFiles
-from app.storage.remote import RemoteFileError, check_url, is_public, parse_networks, shorten
+from app.storage.refusals import SENTENCES, FileRefused
+from app.storage.remote import RemoteFileError, RemoteFiles, check_url, is_public, parse_networks, shorten
 
 PRIVATE = [
     "0.0.0.0",  # noqa: S104 - an address to refuse
@@ -127,54 +136,189 @@ def picture(kind: str, size: tuple[int, int] = (120, 80)) -> bytes:
     return buffer.getvalue()
 
 
-class TestInspect:
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Probe]:
+    made = Probe()
+    yield made
+    made.close()
+
+
+async def look(probe: Probe, folder: Path, content: bytes, *, partial: bool = False) -> dict[str, Any]:
+    path = folder / "file"
+    path.write_bytes(content)
+    return await probe.inspect(path, partial=partial)
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("look")
+
+
+def name_of(content: bytes) -> str:
+    try:
+        return sniff(content)
+    except FileRefused as refused:
+        return refused.code
+
+
+class TestProbe:
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+    async def test_knows_pictures(self, probe: Probe, folder: Path, kind: str) -> None:
+        facts = await look(probe, folder, picture(kind))
+        shown = {name: facts[name] for name in ("kind", "mime_type", "width_px", "height_px")}
+        assert shown == {"kind": "image", "mime_type": f"image/{kind.lower()}", "width_px": 120, "height_px": 80}
+
+    @pytest.mark.parametrize("name", ["coffee.jpg", "coffee.mp4"])
+    async def test_knows_much_of_a_file_by_its_beginning(self, probe: Probe, folder: Path, name: str) -> None:
+        content = (SAMPLES / name).read_bytes()
+        whole, part = await look(probe, folder, content), await look(probe, folder, content[:65_536], partial=True)
+        known = ("kind", "mime_type", "width_px", "height_px", "codec", "duration_seconds")
+        assert [whole.get(name) for name in known] == [part.get(name) for name in known]
+
+    @given(content=st.binary(max_size=300))
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_every_beginning_has_a_name(self, content: bytes) -> None:
+        assert name_of(content) in {*SENTENCES, "jpeg", "png", "gif", "webp", "mp4", "mov", "webm"}
+
+    async def test_a_child_that_dies_is_a_file_that_cannot_be_read(self, folder: Path) -> None:
+        probe = Probe(memory_megabytes=30)
+        try:
+            with pytest.raises(FileRefused) as raised:
+                await look(probe, folder, picture("PNG", (6000, 4000)))
+            assert raised.value.code in ("media_unreadable", "media_corrupt")
+            assert (await look(probe, folder, picture("JPEG")))["kind"] == "image"
+            pid = probe.child_pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            with suppress(FileRefused):  # the first to notice may find it dead, or begin another one
+                await look(probe, folder, picture("JPEG"))
+            assert (await look(probe, folder, picture("JPEG")))["kind"] == "image"
+            assert probe.child_pid != pid
+        finally:
+            probe.close()
+
+    async def test_the_child_goes_when_nobody_asks(self, folder: Path) -> None:
+        probe = Probe(idle_seconds=0.05)
+        await look(probe, folder, picture("JPEG"))
+        for _ in range(100):
+            if probe.child_pid is None:
+                break
+            await asyncio.sleep(0.02)
+        assert probe.child_pid is None
+        probe.close()
+
+
+class TestAddresses:
     @pytest.mark.parametrize(
-        ("kind", "mime"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp"), ("GIF", "image/gif")]
+        ("given_name", "mime", "plain"),
+        [
+            ("Café déjà vu.PNG", "image/png", "Cafe-deja-vu.png"),
+            ("../../etc/passwd", "image/jpeg", "passwd.jpg"),
+            ("コーヒー.jpg", "image/jpeg", "file.jpg"),
+            ("a" * 300 + ".mov", "video/quicktime", "a" * 60 + ".mov"),
+        ],
     )
-    def test_knows_pictures(self, kind: str, mime: str) -> None:
-        assert inspect(picture(kind), size_bytes=5) == {
-            "kind": "image",
-            "mime_type": mime,
-            "size_bytes": 5,
-            "width_px": 120,
-            "height_px": 80,
-        }
+    def test_names_are_plain(self, given_name: str, mime: str, plain: str) -> None:
+        assert plain_name(given_name, mime) == plain
 
-    def test_knows_a_picture_by_its_beginning(self) -> None:
-        content = (SAMPLES / "coffee.jpg").read_bytes()
-        whole, part = inspect(content, size_bytes=None), inspect(content[:65_536], size_bytes=None)
-        assert whole == part
+    def test_a_file_is_found_in_its_address_whatever_the_host(self) -> None:
+        file_id = new_id()
+        address = Addresses(public_base="https://old.example", secret="s").reference(file_id, "a.jpg")
+        assert referenced(address) == file_id
+        for other in ("https://old.example/a.jpg", address.rpartition("/")[0], f"{address}/x", address + "?x"):
+            assert referenced(other) in (None, file_id if other.endswith("?x") else None)
 
-    def test_knows_a_video(self) -> None:
-        content = (SAMPLES / "coffee.mp4").read_bytes()
-        facts = inspect(content, size_bytes=len(content))
-        assert facts is not None
-        assert (facts["kind"], facts["mime_type"], facts["codec"]) == ("video", "video/mp4", "h264")
-        assert facts["width_px"] < facts["height_px"]
-        assert 3 < facts["duration_seconds"] < 60
-        assert 20 < facts["frame_rate"] < 61
+    @given(st.text(max_size=200))
+    def test_no_text_breaks_it(self, text: str) -> None:
+        assert referenced(text) is None
+        referenced("http://a/media/files/" + text)
+
+
+class TestDownload:
+    async def test_is_written_in_pieces_and_leaves_nothing_when_it_fails(self, folder: Path) -> None:
+        host = MediaHost()
+        remote = RemoteFiles(allowed=parse_networks("127.0.0.2/32"))
+        path = folder / "copy"
+        content = os.urandom(3_000_000)
+        try:
+            url = host.add(content, "video/mp4")
+            assert await remote.download(url, path, max_bytes=3_000_000) == 3_000_000
+            assert path.read_bytes() == content
+            path.unlink()
+            with pytest.raises(RemoteFileError) as raised:
+                await remote.download(url, path, max_bytes=2_999_999)
+            assert raised.value.code == "media_too_large"
+            assert not path.exists()
+        finally:
+            host.close()
+            await remote.aclose()
+
+
+class TestUnkindHosts:
+    """Hosts that answer in ways that should hurt: too much, too little, something else."""
+
+    @pytest.fixture
+    async def host(self) -> AsyncIterator[Callable[[bytes, bytes], str]]:
+        """Return a function that says what is answered, and what goes on for ever after it."""
+        answers = [(b"", b"")]
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            first, endless = answers[0]
+            with suppress(ConnectionError):
+                writer.write(first)
+                while endless:
+                    writer.write(endless)
+                    await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.2", 0)
+
+        def say(first: bytes, endless: bytes = b"") -> str:
+            answers[0] = (first, endless)
+            return f"http://127.0.0.2:{server.sockets[0].getsockname()[1]}/a.jpg"
+
+        yield say
+        server.close()
 
     @pytest.mark.parametrize(
-        "content",
-        [b"", b"<html></html>", b"%PDF-1.7", b"GIF89a", b"\xff\xd8\xff", b"RIFF\x00\x00\x00\x00WEBP", b"\x00" * 1000],
+        ("first", "endless", "code"),
+        [
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                b"400\r\n" + b"x" * 1024 + b"\r\n",
+                "media_too_large",
+            ),
+            (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1024, "media_too_large"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n", b"x" * 1024, "media_too_large"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\nshort", b"", "media_url_unreachable"),
+            (
+                b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nshort",
+                b"",
+                "media_url_unreachable",
+            ),
+            (b"HTTP/1.1 200 OK\r\n", b"X-Header: " + b"x" * 1024 + b"\r\n", "media_url_unreachable"),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", b"", "media_url_unreachable"),
+            (b"", b"", "media_url_unreachable"),
+            (b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", b"", "media_url_unreachable"),
+            (
+                b"HTTP/1.1 302 Go\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+                b"",
+                "media_url_not_public",
+            ),
+        ],
     )
-    def test_knows_nothing_else(self, content: bytes) -> None:
-        assert inspect(content, size_bytes=len(content)) is None
-
-    @pytest.mark.parametrize("kind", ["BMP", "TIFF", "ICO"])
-    def test_leaves_other_pictures_alone(self, kind: str) -> None:
-        assert inspect(picture(kind, (64, 64)), size_bytes=1) is None
-
-    @given(st.binary(max_size=300))
-    def test_never_fails_on_anything(self, content: bytes) -> None:
-        facts = inspect(content, size_bytes=len(content))
-        assert facts is None or facts["kind"] in ("image", "video")
-
-    def test_does_not_unpack_a_picture_that_is_a_bomb(self) -> None:
-        bomb = bytearray(picture("PNG", (1, 1)))
-        bomb[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height
-        bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
-        assert inspect(bytes(bomb), size_bytes=len(bomb)) is None
+    async def test_cost_little_and_are_named(
+        self, host: Callable[[bytes, bytes], str], folder: Path, first: bytes, endless: bytes, code: str
+    ) -> None:
+        remote = RemoteFiles(allowed=parse_networks("127.0.0.2/32"))
+        try:
+            with pytest.raises(RemoteFileError) as raised:
+                await remote.download(host(first, endless), folder / "copy", max_bytes=200_000)
+            assert raised.value.code == code
+            assert list(folder.iterdir()) == []  # noqa: ASYNC240
+        finally:
+            await remote.aclose()
 
 
 class TestOwnFiles:
@@ -192,18 +336,25 @@ class TestOwnFiles:
         assert own.is_ours("https://post.example/media/loans/x/y.jpg")
         assert not own.is_ours("https://post.example.evil/media/loans/x/y.jpg")
 
-    def test_keeps_a_copy_whole(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+    def test_keeps_a_copy_whole_or_not_at_all(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         own = OwnFiles(public_base="https://post.example", data_dir=tmp_path_factory.mktemp("own"))
-        publication_id = new_id()
-        path = own.keep_copy(publication_id, "https://shop.example/a.jpg", b"content")
-        assert path == own.copy_path(publication_id, "https://shop.example/a.jpg")
+        publication_id, url = new_id(), "https://shop.example/a.jpg"
+        path = own.copy_path(publication_id, url)
+        with suppress(RemoteFileError), own.new_copy(publication_id, url) as written:
+            written.write_bytes(b"half")
+            raise RemoteFileError("media_url_unreachable", "Gone.")
+        assert list(path.parent.iterdir()) == []
+        with own.new_copy(publication_id, url) as written:
+            written.write_bytes(b"content")
         assert path.read_bytes() == b"content"
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
     def test_forgets_the_copies_of_one_publication(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         own = OwnFiles(public_base="https://post.example", data_dir=tmp_path_factory.mktemp("own"))
         ended, going_on = new_id(), new_id()
-        gone = own.keep_copy(ended, "https://shop.example/a.jpg", b"old")
-        kept = own.keep_copy(going_on, "https://shop.example/a.jpg", b"new")
+        for publication_id in (ended, going_on):
+            with own.new_copy(publication_id, "https://shop.example/a.jpg") as written:
+                written.write_bytes(b"content")
         own.forget_copies(ended)
-        assert (gone.exists(), kept.read_bytes()) == (False, b"new")
+        there = [own.copy_path(one, "https://shop.example/a.jpg").exists() for one in (ended, going_on)]
+        assert there == [False, True]

@@ -1,0 +1,255 @@
+"""A large video on its way in: uploaded by tus, the API killed in the middle, gone on with, looked at; and what the
+one-call fix makes of a designer's picture and a phone's video."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from PIL import Image
+
+from app.settings import PROJECT_ROOT
+from app.storage.transcode import ffmpeg
+from deploy.scratch import Scratch, scratch_stack
+
+MEGABYTES = 500
+MEMORY_MEGABYTES = 150
+PIECE_BYTES = 8_000_000
+OUT = PROJECT_ROOT / ".bench"
+SHOWN = ("width_px", "height_px", "size_bytes", "frame_rate", "duration_seconds")
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+def run(megabytes: int = MEGABYTES) -> dict[str, Any]:
+    """Return the figures of both parts."""
+    OUT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="postpilot-media-") as folder, scratch_stack() as scratch:
+        client = sign_up(scratch)
+        return {"upload": upload(scratch, client, Path(folder), megabytes), "fix": fix(client, Path(folder))}
+
+
+def sign_up(scratch: Scratch) -> httpx.Client:
+    """Return a client that is signed in as a new user."""
+    client = httpx.Client(base_url=scratch.api, timeout=300, trust_env=False)
+    email = f"bench-{secrets.token_hex(6)}@example.com"
+    answer = client.post("/auth/register", json={"email": email, "password": "measured with care"})
+    client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+    return client
+
+
+def upload(scratch: Scratch, client: httpx.Client, folder: Path, megabytes: int) -> dict[str, Any]:
+    """Upload a large video, kill the API in the middle, and go on where the server says."""
+    path = folder / "large.mp4"
+    make_large_video(path, megabytes * 1_000_000)
+    size = path.stat().st_size
+    with MemoryOf(lambda: scratch.pids("api")) as memory:
+        begun = time.monotonic()
+        location = client.post("/media/uploads", headers={**TUS, "Upload-Length": str(size)}).headers["location"]
+        address = location.removeprefix("/api/v1")
+        killed_at, offset = size // 2, 0
+        is_killed, sent_twice = False, 0
+        while offset < size:
+            if not is_killed and offset >= killed_at:
+                is_killed = True
+                kill_api_while_sending(scratch, client, address, path, offset)
+                resumed = offset_after_restart(client, address)
+                sent_twice, offset = max(0, offset - resumed), resumed
+            answer = send(client, address, path, offset)
+            offset = int(answer.headers["upload-offset"])
+        seconds = time.monotonic() - begun
+        asset = client.get(f"/media/{answer.headers['upload-asset']}").json()
+    return {
+        "megabytes": size / 1_000_000,
+        "seconds": round(seconds, 1),
+        "resumed_at_byte": resumed,
+        "bytes_lost_by_the_kill": sent_twice,
+        "most_extra_memory_megabytes": round(memory.more_megabytes, 1),
+        "memory_allowed_megabytes": MEMORY_MEGABYTES,
+        "duration_seconds": asset["duration_seconds"],
+        "size_is_right": asset["size_bytes"] == size,
+    }
+
+
+def send(client: httpx.Client, address: str, path: Path, offset: int) -> httpx.Response:
+    """Send one piece."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        content = file.read(PIECE_BYTES)
+    headers = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
+    answer = client.patch(address, headers=headers, content=content)
+    answer.raise_for_status()
+    return answer
+
+
+def kill_api_while_sending(scratch: Scratch, client: httpx.Client, address: str, path: Path, offset: int) -> None:
+    """Begin a request and kill the process that reads it."""
+    (pid,) = scratch.pids("api")
+    headers = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
+    headers["Content-Length"] = str(path.stat().st_size - offset)
+
+    def pieces() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            file.seek(offset)
+            for _ in range(80):
+                yield file.read(100_000)
+            time.sleep(0.3)
+            os.kill(pid, signal.SIGKILL)
+            while piece := file.read(100_000):
+                yield piece
+
+    try:
+        client.patch(address, headers=headers, content=pieces())
+    except httpx.TransportError:
+        return
+    raise AssertionError("the API answered although it was killed")
+
+
+def offset_after_restart(client: httpx.Client, address: str) -> int:
+    """Wait until the supervisor has started the API anew, and ask it how far the upload is."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            answer = client.head(address, headers=TUS)
+        except httpx.TransportError:
+            time.sleep(0.2)
+            continue
+        return int(answer.headers["upload-offset"])
+    raise AssertionError("the API did not come back")
+
+
+class MemoryOf:
+    """Watches what processes and their children take, in pages of their own or shared ones divided."""
+
+    def __init__(self, pids: Any) -> None:
+        self._pids = pids
+        self._before: dict[int, int] = {}
+        self.most = 0
+        self._ended = threading.Event()
+        self._known: list[int] = []
+
+    def __enter__(self) -> MemoryOf:
+        self._known = list(self._pids())
+        self.idle = self._now()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            self.most = max(self.most, self._now())
+
+    def _now(self) -> int:
+        total = 0
+        if not self._known:
+            with suppress(OSError, AssertionError):
+                self._known = list(self._pids())
+        for pid in self._known:
+            try:
+                process = psutil.Process(pid)
+                for one in [process, *process.children(recursive=True)]:
+                    total += one.memory_full_info().pss
+            except psutil.Error:  # killed: its successor is watched as soon as it is there
+                with suppress(OSError, AssertionError):
+                    self._known = list(self._pids())
+                break
+        return total
+
+    @property
+    def more_megabytes(self) -> float:
+        return (self.most - self.idle) / 1_000_000
+
+
+def fix(client: httpx.Client, folder: Path) -> dict[str, Any]:
+    """Have a picture and a video made for one post type of each platform, and keep what came out in `.bench/`."""
+    figures = {}
+    pictures = (("instagram", "image"), ("facebook", "photo"), ("tiktok", "photo"))
+    videos = (("instagram", "reel"), ("facebook", "reel"), ("tiktok", "video"))
+    for name, path, pairs in (
+        ("picture", make_picture(folder / "picture.png"), pictures),
+        ("video", make_video(folder / "video.mp4"), videos),
+    ):
+        with path.open("rb") as file:
+            asset = client.post("/media", files={"file": (path.name, file)}).raise_for_status().json()
+        targets = [{"platform": platform, "post_type": post_type} for platform, post_type in pairs]
+        for fit_ in ("pad", "crop"):
+            begun = time.monotonic()
+            body = {"targets": targets, "fit": fit_}
+            made = client.post(f"/media/{asset['id']}/fix", json=body).raise_for_status().json()
+            while made["status"] in ("pending", "running"):
+                time.sleep(0.1)
+                made = client.get(f"/media/{asset['id']}/renditions/{made['id']}").json()
+            assert made["status"] == "ready", made
+            figures[f"{name}_{fit_}"] = {
+                "seconds": round(time.monotonic() - begun, 1),
+                **{key: made[key] for key in SHOWN if made[key] is not None},
+            }
+            result = OUT / f"{name}-{fit_}.{made['url'].rpartition('.')[2]}"
+            result.write_bytes(client.get(made["preview_url"]).raise_for_status().content)
+            if result.suffix == ".mp4":
+                run_ffmpeg("-ss", "1", "-i", str(result), "-frames:v", "1", str(result.with_suffix(".png")))
+    return figures
+
+
+def make_large_video(path: Path, size: int) -> None:
+    """Write a valid video of about so many bytes: noise, which does not compress."""
+    piece = path.with_suffix(".piece.mp4")
+    noise = "nullsrc=s=1280x720:r=30:d=6,geq=random(1)*255:128:128"
+    run_ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        noise,
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-qp",
+        "4",
+        "-pix_fmt",
+        "yuv420p",
+        str(piece),
+    )
+    times = max(0, round(size / piece.stat().st_size) - 1)
+    run_ffmpeg("-stream_loop", str(times), "-i", str(piece), "-c", "copy", "-movflags", "+faststart", str(path))
+    piece.unlink()
+
+
+def make_picture(path: Path) -> Path:
+    """Write a large picture that looks like one."""
+    size = (6000, 4000)
+    shade, slope = Image.radial_gradient("L").resize(size), Image.linear_gradient("L").resize(size)
+    picture = Image.merge("RGB", (shade, shade.transpose(Image.Transpose.ROTATE_180), slope))
+    picture.save(path, "PNG", compress_level=1)
+    return path
+
+
+def make_video(path: Path) -> Path:
+    """Write a lying video, turned upright by its display matrix, at an uneven frame rate."""
+    flat = path.with_suffix(".flat.mov")
+    uneven = "select='not(eq(mod(n,7),3))'"
+    run_ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=30:d=8", "-f", "lavfi", "-i", "sine=d=8", "-vf", uneven,
+        "-fps_mode", "passthrough", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none",
+        "-pix_fmt", "yuv420p", "-c:a", "aac", str(flat),
+    )  # fmt: skip
+    run_ffmpeg("-display_rotation", "-90", "-i", str(flat), "-c", "copy", str(path))
+    return path
+
+
+def run_ffmpeg(*arguments: str) -> None:
+    subprocess.run([ffmpeg(), "-nostdin", "-v", "error", "-y", *arguments], check=True)  # noqa: S603
