@@ -4,7 +4,7 @@ PY := .venv/bin/python
 export PYTHONPATH := backend:.
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev migrate start backend stop status doctor demo test test-backend check lint types imports licenses api-document openapi bench chaos lock clean
+.PHONY: help install install-dev migrate start backend stop status doctor demo test test-backend check lint types imports licenses api-document openapi platforms platforms-document contract bench chaos lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ test: install-dev check ## Run every check and every test
 test-backend: install-dev ## Run the tests of the back end and the sandbox
 	@$(PY) -m pytest -n 2 --dist loadfile -q backend/tests sandbox/tests
 
-check: install-dev lint types imports licenses api-document ## Lint, types, import contracts, licences, API document
+check: install-dev lint types imports licenses api-document platforms-document ## Lint, types, import contracts, licences, generated documents
 
 lint:
 	@.venv/bin/ruff check .
@@ -64,6 +64,15 @@ api-document:
 
 openapi: install-dev ## Write docs/api/openapi.json
 	@$(PY) -m deploy.openapi
+
+platforms: install-dev ## Write docs/platforms.md
+	@$(PY) -m deploy.platforms
+
+platforms-document:
+	@$(PY) -m deploy.platforms --check
+
+contract: install-dev ## Run all adapters over HTTP against the sandbox
+	@$(PY) -m pytest -n 2 --dist loadfile -q backend/tests/contract
 
 bench: install-dev ## Measure; prints a table and writes .bench/results.json
 	@$(PY) -m benchmarks $(BENCH)

@@ -10,6 +10,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "JWT_SECRET_KEY": lambda: random.token_urlsafe(48),
     "TOKEN_ENCRYPTION_KEYS": lambda: "v1:" + base64.urlsafe_b64encode(random.token_bytes(32)).decode(),
     "PLATFORM_WEBHOOK_SECRET": lambda: random.token_urlsafe(32),
+    "META_WEBHOOK_VERIFY_TOKEN": lambda: random.token_urlsafe(24),
     "SANDBOX_APP_SECRET": lambda: random.token_urlsafe(24),
     "POSTGRES_PASSWORD": lambda: random.token_urlsafe(24),
     "DEMO_PASSWORD": lambda: random.token_urlsafe(9),

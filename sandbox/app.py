@@ -13,14 +13,15 @@ from sandbox.core import Sandbox
 from sandbox.dialect import Dialect
 from sandbox.facebook.routes import resolve as resolve_facebook
 from sandbox.faults import Fault, Plan
-from sandbox.instagram.containers import fetch_video
+from sandbox.instagram.containers import VIDEOS, fetch_video
 from sandbox.instagram.routes import resolve as resolve_instagram
 from sandbox.meta.dialect import GraphDialect
 from sandbox.pages import Pages
 from sandbox.settings import Settings
 from sandbox.tiktok.dialect import TikTokDialect
 from sandbox.tiktok.publishing import pull_media
-from sandbox.wire import Answer, BadBodyError, Call, Endpoint, PlatformError, ok, open_call, send_answer
+from sandbox.webhooks import Webhooks
+from sandbox.wire import Answer, BadBodyError, Call, DroppedError, Endpoint, PlatformError, ok, open_call, send_answer
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -31,16 +32,13 @@ CLOSE_EXTENSION = "sandbox.close"
 """ASGI extension of our server: closes the connection without an answer."""
 
 
-class DroppedError(Exception):
-    """The connection is to be closed without an answer."""
-
-
 class App:
     """Serves the three platforms, the control API and the pages on one port."""
 
     def __init__(self, settings: Settings) -> None:
         self.sandbox = Sandbox(settings)
-        self.control = Control(self.sandbox)
+        self.webhooks = Webhooks(self.sandbox)
+        self.control = Control(self.sandbox, self.webhooks)
         self.pages = Pages(self.sandbox)
         self.dialects: dict[str, Dialect] = {
             "instagram": GraphDialect("instagram", resolve_instagram),
@@ -92,7 +90,7 @@ class App:
             self.sandbox.faults.calls[dialect.name, call.account_id, f"{dialect.name}.unknown"] += 1
             return refusal.answer
         plan = self.sandbox.faults.plan(
-            dialect.name,
+            endpoint.operation.partition(".")[0],  # Instagram is on graph.facebook.com too
             endpoint.operation,
             call.account_id,
             is_oauth=endpoint.is_oauth,
@@ -117,7 +115,7 @@ class App:
             return refusal.answer
         except BadBodyError as error:
             return dialect.unreadable(str(error))
-        except ConnectionError:
+        except (ConnectionError, DroppedError):
             raise
         except Exception:
             logger.exception("sandbox.handler_failed", extra={"operation": endpoint.operation})
@@ -126,15 +124,18 @@ class App:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         self._resume()
+        watch = asyncio.get_running_loop().create_task(self.webhooks.watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        watch.cancel()
+        await self.webhooks.close()
         await self.sandbox.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _resume(self) -> None:
         """Take up downloads that the last run did not finish."""
         for container in self.sandbox.state.containers:
-            if not container.ready_at and container.kind in ("reel", "child_video"):
+            if not container.ready_at and container.kind in VIDEOS and not container.is_upload:
                 self.sandbox.spawn(fetch_video(self.sandbox, container))
         for publish in self.sandbox.state.publishes:
             if publish.urls and not publish.ready_at:

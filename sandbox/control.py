@@ -15,6 +15,7 @@ from sandbox.faults import Fault
 from sandbox.personas import create_persona
 from sandbox.published import published
 from sandbox.records import PLATFORMS, Persona, Platform
+from sandbox.webhooks import Webhooks
 from sandbox.wire import Answer, ok, read_body, send_answer
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _CHANGEABLE = {
     "tasks": list,
     "in_portfolio": bool,
     "private": bool,
+    "instagram_id": str,
+    "trial_reels": bool,
     "creator_blocked": str,
     "max_duration_seconds": int,
     "comment_disabled": bool,
@@ -47,8 +50,9 @@ class ControlError(Exception):
 class Control:
     """Routes and answers control calls."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, webhooks: Webhooks) -> None:
         self.sandbox = sandbox
+        self.webhooks = webhooks
         self._routes: dict[tuple[str, str], Callable[[dict[str, Any], str], Awaitable[Answer]]] = {
             ("GET", "health"): self._health,
             ("POST", "consent"): self._consent,
@@ -58,6 +62,9 @@ class Control:
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._clear_faults,
             ("GET", "published"): self._published,
+            ("GET", "comments"): self._comments,
+            ("POST", "meta/deauthorize"): self._deauthorize,
+            ("POST", "meta/data-deletion"): self._data_deletion,
             ("GET", "calls"): self._calls,
             ("GET", "clock"): self._clock,
             ("POST", "clock"): self._advance,
@@ -100,14 +107,28 @@ class Control:
         parts = urlsplit(url)
         platform = _platform_of(parts.path)
         request = read_authorization(platform, dict(parse_qsl(parts.query, keep_blank_values=True)))
-        persona = self._persona(platform, name, str(values.get("account_id_external") or ""))
+        external = str(values.get("account_id_external") or "")
+        is_for_instagram = platform == "facebook" and "instagram_basic" in request.scopes
+        persona = self._linked_page(name, external) if is_for_instagram else self._persona(platform, name, external)
         personas = [persona]
         for more in values.get("more_accounts", []):
             found = self._persona(platform, more, "", persona.user_id)
-            personas.append(found)
+            personas.append(self._linked_page(more, "") if is_for_instagram else found)
+        personas += [self._persona(platform, more, "", persona.user_id) for more in values.get("unlinked_pages", [])]
         declined = values.get("declined_scopes", [])
         redirect_url = allow(self.sandbox, request, personas, [s for s in request.scopes if s not in declined])
-        return ok({"redirect_url": redirect_url, "account_id": persona.account_id, "username": persona.username})
+        linked = {"instagram_id": persona.instagram_id} if is_for_instagram else {}
+        shown = {"account_id": persona.account_id, "username": persona.username, **linked}
+        return ok({"redirect_url": redirect_url, **shown})
+
+    def _linked_page(self, name: str, instagram_id: str) -> Persona:
+        """Return a Page with a professional Instagram account linked to it, making what is missing."""
+        known = (page for page in self.sandbox.state.personas if instagram_id and page.instagram_id == instagram_id)
+        page = next(known, None) or self._persona("facebook", name, "")
+        if not page.instagram_id:
+            page.instagram_id = self._persona("instagram", name, instagram_id).account_id
+            self.sandbox.state.personas.put(page)
+        return page
 
     def _persona(self, platform: Platform, name: str, account_id: str, user_id: str = "") -> Persona:
         if account_id:
@@ -138,6 +159,31 @@ class Control:
 
     async def _published(self, values: dict[str, Any], base_url: str) -> Answer:
         return ok(published(self.sandbox, base_url, values))
+
+    async def _comments(self, values: dict[str, Any], _base_url: str) -> Answer:
+        """What was written under a post, oldest first."""
+        platform = values.get("platform")
+        post = self.sandbox.state.posts.get(f"{platform}:{values.get('post_id')}")
+        if post is None:
+            raise ControlError("platform and post_id must name a post", 404)
+        comments = self.sandbox.state.comments_of(post)
+        return ok({"items": [{"id": c.id, "text": c.text, "author_id": c.author_id} for c in comments]})
+
+    async def _deauthorize(self, values: dict[str, Any], _base_url: str) -> Answer:
+        return await self._signed_request("deauthorize", values)
+
+    async def _data_deletion(self, values: dict[str, Any], _base_url: str) -> Answer:
+        return await self._signed_request("data-deletion", values)
+
+    async def _signed_request(self, path: str, values: dict[str, Any]) -> Answer:
+        """Call the app as Meta does when a person removes it, and show what it answers."""
+        user_id = values.get("user_id")
+        if not isinstance(user_id, str) or not user_id:
+            raise ControlError("user_id is required")
+        if not self.sandbox.knobs.webhook_target:
+            raise ControlError("set the knob webhook_target first")
+        status, answer = await self.webhooks.signed_request(path, user_id)
+        return ok({"status": status, "answer": answer})
 
     async def _calls(self, values: dict[str, Any], _base_url: str) -> Answer:
         counts: dict[str, int] = {}

@@ -9,7 +9,14 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 FaultKind = Literal[
-    "drop_before", "drop_after", "error_before", "error_after", "delay", "container_error", "publish_failed"
+    "drop_before",
+    "drop_after",
+    "drop_inside",
+    "error_before",
+    "error_after",
+    "delay",
+    "container_error",
+    "publish_failed",
 ]
 
 
@@ -39,6 +46,10 @@ class Knobs:
     tiktok_oauth_error_status: int = 400
     unaudited_tiktok: bool = False
     instagram_quota_total: int = 50
+    instagram_quota_seconds: int = 86_400
+    """Window of Instagram's publishing quota."""
+    webhook_target: str = ""
+    """Base URL of the PostPilot that hears of events; empty = nobody does."""
     republish: str = "error"
     envelope: str = "flat"
     facebook_status_spelling: str = "complete"
@@ -84,6 +95,10 @@ def _checked(name: str, default: Any, value: Any) -> Any:
         if value in _CHOICES[name]:
             return value
         raise ValueError(f"{name} must be one of {', '.join(_CHOICES[name])}")
+    if isinstance(default, str):
+        if isinstance(value, str) and (not value or value.startswith(("http://", "https://"))):
+            return value.rstrip("/")
+        raise ValueError(f"{name} must be a web address")
     if isinstance(default, bool):
         if isinstance(value, bool):
             return value
@@ -126,6 +141,8 @@ class Fault:
         kind = document["kind"]
         if kind == "container_error":
             document = {"platform": "instagram", "operation": "instagram.create_container"} | document
+        if kind == "drop_inside":
+            document = {"platform": "facebook", "operation": "facebook.byte_upload"} | document
         if kind == "publish_failed":
             document = {"platform": "tiktok", "operation": "tiktok.publish"} | document
         operation = document.get("operation")

@@ -44,6 +44,7 @@ def _item(base_url: str, post: Post) -> dict[str, Any]:
         "media_urls": [f"{base_url}/media/{item['file']}" for item in post.media],
         "alt_texts": [item["alt"] for item in post.media],
         "privacy": post.privacy,
+        "choices": post.choices,
         "source_id": post.source_id,
         "published_at": iso_time(post.published_at),
     }

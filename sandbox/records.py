@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 Platform = Literal["instagram", "facebook", "tiktok"]
 PLATFORMS: tuple[Platform, ...] = ("instagram", "facebook", "tiktok")
@@ -38,11 +38,17 @@ class Persona:
     tasks: list[str] = field(default_factory=list)
     in_portfolio: bool = False
     private: bool = False
+    instagram_id: str = ""
+    """Facebook: the professional Instagram account linked to the Page."""
+    trial_reels: bool = True
+    """Instagram: whether the account may publish trial reels."""
     creator_blocked: str = ""
     max_duration_seconds: int = 600
     comment_disabled: bool = False
     duet_disabled: bool = False
     stitch_disabled: bool = False
+    subscribed: list[str] = field(default_factory=list)
+    """Fields of webhooks that an app asked for."""
 
     @property
     def key(self) -> str:
@@ -107,7 +113,7 @@ class Container:
 
     id: str
     account_id: str
-    kind: Literal["image", "reel", "child_image", "child_video", "carousel"]
+    kind: Literal["image", "reel", "story_image", "story_video", "child_image", "child_video", "carousel"]
     created_at: float
     url: str = ""
     caption: str = ""
@@ -117,6 +123,12 @@ class Container:
     thumb_offset_ms: int = 0
     cover_url: str = ""
     share_to_feed: bool = True
+    choices: dict[str, Any] = field(default_factory=dict)
+    """Everything else its owner chose, in the platform's words."""
+    is_upload: bool = False
+    """Whether the bytes are sent instead of fetched."""
+    size: int = 0
+    received: int = 0
     ready_at: float = 0.0
     """When processing ends; 0 while the media has not been fetched."""
     error_subcode: int = 0
@@ -141,7 +153,7 @@ class Video:
 
     id: str
     account_id: str
-    kind: Literal["video", "reel"]
+    kind: Literal["video", "reel", "video_story"]
     created_at: float
     session_id: str = ""
     size: int = 0
@@ -167,6 +179,9 @@ class Publish:
     text: str = ""
     title: str = ""
     privacy: str = ""
+    choices: dict[str, Any] = field(default_factory=dict)
+    """Everything else the creator chose, in the platform's words."""
+    to_inbox: bool = False
     urls: list[str] = field(default_factory=list)
     upload_id: str = ""
     upload_token: str = ""
@@ -201,9 +216,24 @@ class Post:
     link: str = ""
     link_title: str = ""
     privacy: str = "PUBLIC"
+    choices: dict[str, Any] = field(default_factory=dict)
+    """Everything else its owner chose, in the platform's words."""
     media: list[MediaItem] = field(default_factory=list)
 
     @property
     def key(self) -> str:
         """Key in the collection of posts."""
         return f"{self.platform}:{self.id}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Comment:
+    """What somebody wrote under a post."""
+
+    id: str
+    post_key: str
+    """Key of the post in the collection of posts."""
+    author_id: str
+    author_name: str
+    text: str
+    created_at: float

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from sandbox.records import (
     Code,
+    Comment,
     Container,
     Grant,
     Person,
@@ -125,6 +126,7 @@ class State:
         self.videos = Collection(store, "video", Video, lambda r: r.id)
         self.publishes = Collection(store, "publish", Publish, lambda r: r.id)
         self.posts = Collection(store, "post", Post, lambda r: r.key)
+        self.comments = Collection(store, "comment", Comment, lambda r: r.id)
         self._timelines: dict[str, list[Post]] = {}
         for post in sorted(self.posts, key=lambda p: p.published_at):
             self._timelines.setdefault(f"{post.platform}:{post.account_id}", []).append(post)
@@ -159,6 +161,10 @@ class State:
     def timeline(self, platform: Platform, account_id: str) -> list[Post]:
         """Return the posts of an account, oldest first, including those about to appear."""
         return self._timelines.get(f"{platform}:{account_id}", [])
+
+    def comments_of(self, post: Post) -> list[Comment]:
+        """Return what was written under a post, oldest first."""
+        return [comment for comment in self.comments if comment.post_key == post.key]
 
     def count_since(self, platform: Platform, account_id: str, start: float, kind: str = "") -> int:
         """Return how many posts of an account, of one kind if given, are younger than `start`."""

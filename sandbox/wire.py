@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -160,6 +160,22 @@ async def read_body(receive: Receive) -> bytes:
         if not message.get("more_body"):
             return bytes(parts)
         message = await receive()
+
+
+class DroppedError(Exception):
+    """The connection is to be closed without an answer."""
+
+
+async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """Give a request body as it arrives; a client that went away raises `ConnectionError`."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client went away")
+        if message.get("body"):
+            yield bytes(message["body"])
+        if not message.get("more_body"):
+            return
 
 
 async def send_answer(send: Send, answer: Answer) -> None:

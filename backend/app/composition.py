@@ -20,20 +20,43 @@ from app.platforms.consent import HttpSandboxConsent
 from app.platforms.registry import Adapters, FacebookConfig, InstagramConfig, TikTokConfig, build_adapters
 from app.services.account_service import AccountService
 from app.services.auth_service import TokenRules
+from app.services.connection_service import ConnectionService
+from app.services.event_service import EventService, WebhookSecrets
 from app.services.health_service import HealthService
+from app.services.media.expiry import MediaExpiry
+from app.services.media.renditions import MediaRenditions
+from app.services.media.serving import MediaServing
+from app.services.media.taking import MediaTaking
+from app.services.media.uploads import MediaUploads
 from app.services.media_service import MediaService
 from app.services.metrics_service import MetricsService
+from app.services.publishing.aftercare import Aftercare
 from app.services.publishing.dispatcher import Dispatcher, TaskNames
 from app.services.publishing.drain import Drain
 from app.services.publishing.engine import PublishingEngine
 from app.services.publishing.media import MediaLender
+from app.services.publishing.public_url import PublicUrlCheck
+from app.services.publishing.removal import PlatformRemoval
 from app.services.token_service import TokenService
 from app.settings import Settings
+from app.storage.addresses import Addresses
+from app.storage.inspection.probe import Probe
 from app.storage.own import OwnFiles
 from app.storage.remote import RemoteFiles, parse_networks
+from app.storage.store import DiskStore, Store
 
 SANDBOX_APP = "postpilot-sandbox"
-TASKS = TaskNames(advance=ADVANCE, collect="metrics.collect", refresh="accounts.refresh")
+CONVERSION_MEGABYTES = 1200
+"""What the child that makes pictures may take: one of 60 million pixels, upright and in other colours."""
+EVENTS = "events.work"
+TASKS = TaskNames(
+    advance=ADVANCE,
+    collect="metrics.collect",
+    refresh="accounts.refresh",
+    follow_up="publishing.follow_up",
+    events=EVENTS,
+    check="accounts.check",
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +73,21 @@ class Container:
     token_rules: TokenRules
     tokens: TokenService
     accounts: AccountService
+    connections: ConnectionService
+    events: EventService
     media: MediaService
+    media_taking: MediaTaking
+    media_uploads: MediaUploads
+    media_renditions: MediaRenditions
+    media_serving: MediaServing
+    media_expiry: MediaExpiry
+    addresses: Addresses
+    store: Store
+    probes: tuple[Probe, ...]
     metrics: MetricsService
     publishing: PublishingEngine
+    aftercare: Aftercare
+    removal: PlatformRemoval
     drain: Drain
     dispatcher: Dispatcher
     health: HealthService
@@ -62,8 +97,11 @@ class Container:
 
     async def aclose(self) -> None:
         await self.drain.stop()
+        await self.media_renditions.stop()
         await self.adapters.aclose()
         await self.remote_files.aclose()
+        for probe in self.probes:
+            probe.close()
         await self.engine.dispose()
 
 
@@ -76,15 +114,32 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
     tokens = TokenService(sessions, keyring, adapters, clock)
     own = OwnFiles(public_base=settings.public_base, data_dir=settings.data_dir)
     remote = RemoteFiles(allowed=parse_networks(settings.media_allowed_networks))
+    store = build_store(settings)
+    addresses = Addresses(public_base=settings.public_base, secret=settings.jwt_secret_key.get_secret_value())
+    glances, looks, conversions = Probe(), Probe(), Probe(memory_megabytes=CONVERSION_MEGABYTES)
+    waiting = settings.data_dir / "media" / "incoming"
+    taking = MediaTaking(sessions, store, looks, folder=waiting, max_bytes=settings.media_max_bytes)
+    uploads = MediaUploads(sessions, taking, clock)
+    is_live = AccountMode.live in modes(settings).values()
     ages = tuple(timedelta(minutes=minutes) for minutes in settings.metrics_ages_minutes)
     late_grace = timedelta(hours=settings.late_post_grace_hours)
     publishing = PublishingEngine(
         sessions=sessions,
         adapters=adapters,
         tokens=tokens,
-        lender=MediaLender(sessions=sessions, own=own, remote=remote, max_bytes=settings.media_max_bytes),
+        lender=MediaLender(
+            sessions=sessions,
+            own=own,
+            remote=remote,
+            store=store,
+            addresses=addresses,
+            public_url=PublicUrlCheck(settings.public_base, is_live=is_live and settings.public_url_check),
+            max_bytes=settings.media_max_bytes,
+            clock=clock,
+        ),
         patience=Patience(late_grace=late_grace, give_up=timedelta(hours=settings.publish_retry_hours)),
         first_metrics_age=ages[0],
+        live_check_age=timedelta(minutes=settings.live_check_minutes),
         worker=worker,
         clock=clock,
     )
@@ -102,7 +157,18 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
             refresh_life=timedelta(days=settings.refresh_token_days),
         ),
         tokens=tokens,
-        accounts=AccountService(
+        accounts=AccountService(sessions=sessions, adapters=adapters, tokens=tokens, clock=clock),
+        events=EventService(
+            sessions=sessions,
+            secrets=webhook_secrets(settings),
+            public_base=settings.public_base,
+            clock=clock,
+            send=send,
+            hint=EVENTS,
+        ),
+        aftercare=Aftercare(sessions=sessions, adapters=adapters, tokens=tokens, worker=worker, clock=clock),
+        removal=PlatformRemoval(sessions=sessions, adapters=adapters, tokens=tokens, worker=worker, clock=clock),
+        connections=ConnectionService(
             sessions=sessions,
             adapters=adapters,
             tokens=tokens,
@@ -113,7 +179,23 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
             clock=clock,
             send=send,
         ),
-        media=MediaService(sessions, own, remote),
+        media=MediaService(sessions=sessions, own=own, remote=remote, probe=glances, folder=waiting, clock=clock),
+        media_taking=taking,
+        media_uploads=uploads,
+        media_renditions=MediaRenditions(
+            sessions=sessions, send=send, adapters=adapters, store=store, probe=conversions, folder=waiting
+        ),
+        media_serving=MediaServing(sessions=sessions, store=store, own=own, addresses=addresses, clock=clock),
+        media_expiry=MediaExpiry(
+            sessions=sessions,
+            store=store,
+            uploads=uploads,
+            unused_life=timedelta(days=settings.media_unused_days),
+            clock=clock,
+        ),
+        addresses=addresses,
+        store=store,
+        probes=(glances, looks, conversions),
         metrics=MetricsService(sessions, adapters, tokens, ages=ages),
         publishing=publishing,
         drain=Drain(
@@ -131,6 +213,24 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
     )
 
 
+def build_store(settings: Settings) -> Store:
+    """Return where uploaded files are kept. The client of S3 is loaded only where it is used."""
+    folder = settings.data_dir / "media"
+    if settings.media_store == "disk":
+        return DiskStore(folder / "files")
+    from app.storage.s3 import S3Config, S3Store
+
+    config = S3Config(
+        endpoint_url=settings.s3_endpoint_url,
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key.get_secret_value(),
+        prefix=settings.s3_prefix,
+    )
+    return S3Store(config, scratch=folder / "incoming")
+
+
 def modes(settings: Settings) -> Mapping[str, AccountMode]:
     """A platform with credentials set is live, one without is sandbox."""
     live = {
@@ -139,6 +239,20 @@ def modes(settings: Settings) -> Mapping[str, AccountMode]:
         Platform.tiktok: bool(settings.tiktok_client_key),
     }
     return {platform: AccountMode.live if on else AccountMode.sandbox for platform, on in live.items()}
+
+
+def webhook_secrets(settings: Settings) -> WebhookSecrets:
+    """Return what deliveries of live platforms and of the sandbox are signed with."""
+    sandbox = settings.sandbox_app_secret.get_secret_value()
+    instagram = settings.instagram_app_secret.get_secret_value()
+    facebook = settings.facebook_app_secret.get_secret_value()
+    live = modes(settings)
+    is_sandboxed = AccountMode.sandbox in (live[Platform.instagram], live[Platform.facebook])
+    return WebhookSecrets(
+        meta=tuple(secret for secret in (instagram, facebook, sandbox if is_sandboxed else "") if secret),
+        tiktok=settings.tiktok_client_secret.get_secret_value() or sandbox,
+        meta_verify_token=settings.meta_webhook_verify_token.get_secret_value(),
+    )
 
 
 def build_adapters_from(settings: Settings) -> Adapters:
@@ -162,6 +276,9 @@ def build_adapters_from(settings: Settings) -> Adapters:
         ".tiktokapis.com" if mode[Platform.tiktok] is AccountMode.live else base.partition("://")[2]
     )
     seconds = float(settings.visibility_seconds)
+    login_id, login_secret = SANDBOX_APP, sandbox_secret  # Instagram's second sign-in, in Instagram's own mode
+    if mode[Platform.instagram] is AccountMode.live:
+        login_id, login_secret = settings.facebook_app_id, settings.facebook_app_secret.get_secret_value()
     return build_adapters(
         instagram=InstagramConfig(
             app_id=instagram_id,
@@ -175,6 +292,17 @@ def build_adapters_from(settings: Settings) -> Adapters:
             ),
             graph_version=settings.meta_graph_version,
             visibility_seconds=seconds,
+            facebook_app_id=login_id,
+            facebook_app_secret=login_secret,
+            facebook_oauth_url=host(
+                Platform.instagram, settings.facebook_oauth_url, "/facebook/www", "https://www.facebook.com"
+            ),
+            facebook_graph_url=host(
+                Platform.instagram, settings.facebook_graph_url, "/facebook/graph", "https://graph.facebook.com"
+            ),
+            upload_url=host(
+                Platform.instagram, settings.meta_upload_url, "/facebook/upload", "https://rupload.facebook.com"
+            ),
         ),
         facebook=FacebookConfig(
             app_id=facebook_id,
@@ -194,6 +322,8 @@ def build_adapters_from(settings: Settings) -> Adapters:
             client_secret=tiktok_secret,
             auth_url=host(Platform.tiktok, settings.tiktok_auth_url, "/tiktok/www", "https://www.tiktok.com"),
             api_url=host(Platform.tiktok, settings.tiktok_api_url, "/tiktok/api", "https://open.tiktokapis.com"),
+            pull_fence_seconds=float(settings.tiktok_pull_fence_seconds),
+            is_audited=settings.tiktok_app_audited or mode[Platform.tiktok] is AccountMode.sandbox,
             upload_hosts=tuple(part.strip() for part in upload_hosts.split(",") if part.strip()),
             visibility_seconds=seconds,
         ),

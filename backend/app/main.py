@@ -12,7 +12,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
 from app.api.problems import Problem
-from app.api.routes import accounts, analytics, auth, health, media, posts
+from app.api.routes import (
+    accounts,
+    analytics,
+    auth,
+    health,
+    media,
+    media_files,
+    media_uploads,
+    platforms,
+    posts,
+    webhooks,
+)
 from app.composition import build_container
 from app.kit.ids import new_id
 from app.kit.logs import configure
@@ -21,7 +32,9 @@ from app.tasks.celery_app import send
 
 VERSION = "0.1.0"
 BODY_MAX_BYTES = 1_000_000
-"""Longest request body. Media are given by address."""
+"""Longest request body, but for uploads, which are written to disk as they come and have a limit of their own."""
+UPLOADS = ("/api/v1/media", "/api/v1/media/uploads")
+"""Where files are sent, by POST; by PATCH also under the address of an upload."""
 
 
 class RequestId:
@@ -35,7 +48,8 @@ class RequestId:
             await self.app(scope, receive, send)
             return
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not length.isdigit() or int(length) > BODY_MAX_BYTES or _is_chunked(scope):
+        is_long = not length.isdigit() or int(length) > BODY_MAX_BYTES or _is_chunked(scope)
+        if is_long and not _is_upload(scope):
             await _refuse_body(send)
             return
         request_id = new_id().hex
@@ -52,6 +66,13 @@ class RequestId:
 
 def _is_chunked(scope: Scope) -> bool:
     return any(name == b"transfer-encoding" for name, _ in scope["headers"])
+
+
+def _is_upload(scope: Scope) -> bool:
+    path = scope["path"]
+    if scope["method"] == "PATCH":
+        return bool(path.startswith(UPLOADS[1] + "/"))
+    return scope["method"] == "POST" and path in UPLOADS
 
 
 async def _refuse_body(send: Send) -> None:
@@ -92,10 +113,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     api = APIRouter(prefix="/api/v1")
-    for module in (health, auth, accounts, posts, analytics):
+    for module in (health, auth, platforms, accounts, posts, analytics, media_uploads, media, webhooks):
         api.include_router(module.router)
     app.include_router(api)
-    app.include_router(media.router)
+    app.include_router(media_files.router)
+    app.include_router(webhooks.pages)
     app.add_middleware(RequestId)
     problems.install(app)
     _describe_problems(app)

@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import quote
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     jwt_secret_key: SecretStr = SecretStr("")
     token_encryption_keys: SecretStr = SecretStr("")
     platform_webhook_secret: SecretStr = SecretStr("")
+    meta_webhook_verify_token: SecretStr = SecretStr("")
+    """What to enter as verify token in the Meta app's webhook settings."""
     sandbox_app_secret: SecretStr = SecretStr("")
     postgres_password: SecretStr = SecretStr("")
     demo_password: SecretStr = SecretStr("")
@@ -94,6 +96,10 @@ class Settings(BaseSettings):
     dispatch_seconds: float = Field(1.0, gt=0)
     visibility_seconds: int = Field(180, ge=1)
     """How long a platform may take to show a new post in its lists: before that, its absence proves nothing."""
+    tiktok_pull_fence_seconds: int = Field(3600, ge=1)
+    """How long TikTok may go on downloading after a photo post was begun: before that, a lost one is not repeated."""
+    live_check_minutes: float = Field(5.0, gt=0)
+    """How long after publishing a post is looked at once more."""
     metrics_ages_minutes: tuple[float, ...] = (0.5, 15, 60, 360, 1440, 4320, 10080, 20160, 43200)
     worker_processes: int = Field(1, ge=1, le=64)
     api_workers: int = Field(1, ge=1, le=64)
@@ -101,13 +107,34 @@ class Settings(BaseSettings):
     # Media
     media_allowed_networks: str = ""
     """Extra networks (CIDR, comma-separated) that media URLs may point to, for shops with a media host of their own."""
-    media_max_bytes: int = Field(500_000_000, ge=1)
-    """Largest remote file that is fetched to be sent on; it passes through memory."""
+    media_max_bytes: int = Field(1_000_000_000, ge=1)
+    """Largest file that is taken, uploaded or fetched. It never is in memory as a whole."""
+    media_unused_days: float = Field(30.0, gt=0)
+    """Uploaded files that no post names are removed after this time."""
+    media_store: Literal["disk", "s3"] = "disk"
+    """Where uploaded files are kept: in the data folder, or in a bucket of a service that speaks S3."""
+    s3_endpoint_url: str = ""
+    """Empty for Amazon's own."""
+    s3_bucket: str = ""
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str = ""
+    s3_secret_access_key: SecretStr = SecretStr("")
+    s3_prefix: str = ""
+    public_url_check: bool = True
+    """Whether PostPilot fetches from its own public address before it sends a live platform there. Switch it off
+    where this machine cannot reach its own public address although others can."""
 
     @field_validator("data_dir")
     @classmethod
     def _data_dir_is_absolute(cls, value: Path) -> Path:
         return _absolute(str(value))
+
+    @model_validator(mode="after")
+    def _bucket_is_named(self) -> Self:
+        needed = (self.s3_bucket, self.s3_access_key_id, self.s3_secret_access_key.get_secret_value())
+        if self.media_store == "s3" and not all(needed):
+            raise ValueError("MEDIA_STORE=s3 needs S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY")
+        return self
 
     @property
     def database_dsn(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.facebook.access import user_token
+from sandbox.facebook.access import page_of, user_token
 from sandbox.facebook.oauth import page_token
 from sandbox.meta import params
 from sandbox.meta.auth import grant_of, require_scope, require_token
@@ -65,6 +65,19 @@ async def me(call: Call) -> Answer:
     return ok({**render(wanted, "User", _USER_FIELDS, lambda field: known[field.name]), "id": person.id})
 
 
+async def subscribe(call: Call) -> Answer:
+    """`POST /{page}/subscribed_apps`: the list of fields replaces the previous one."""
+    owner = page_of(call)
+    require_scope(call, require_token(call), "pages_manage_metadata")
+    fields = params.read(call.params, {"subscribed_fields": params.text}, ("subscribed_fields",))["subscribed_fields"]
+    unknown = sorted(set(fields.split(",")) - {"feed"})
+    if unknown:
+        raise refuse(f"(#100) Param subscribed_fields[0] must be one of {{feed}}, not {unknown[0]}", 100)
+    owner.subscribed = fields.split(",")
+    call.sandbox.state.personas.put(owner)
+    return ok({"success": True})
+
+
 async def read_page(call: Call) -> Answer:
     """`GET /{page}`."""
     token = require_token(call)
@@ -75,6 +88,21 @@ async def read_page(call: Call) -> Answer:
         raise missing_object(call.node)
     wanted = parse(call.params.get("fields") or "id,name")
     return ok({**page_node(call, found, token, wanted), "id": found.account_id})
+
+
+def _linked_account(call: Call, found: Persona, token: Token, field: Field) -> Any:
+    linked = call.sandbox.state.persona("instagram", found.instagram_id) if found.instagram_id else None
+    if linked is None or "instagram_basic" not in grant_of(call, token).scopes:
+        return ABSENT
+    known = {
+        "followers_count": call.sandbox.followers(linked),
+        "id": linked.account_id,
+        "name": linked.name,
+        "profile_picture_url": f"{call.base_url}/avatar/instagram/{linked.account_id}.svg",
+        "username": linked.username,
+    }
+    wanted = field.below or (Field("id"),)
+    return {**render(wanted, "IGUser", frozenset(known), lambda item: known[item.name]), "id": linked.account_id}
 
 
 def page_node(call: Call, found: Persona, token: Token, wanted: tuple[Field, ...]) -> dict[str, Any]:
@@ -102,7 +130,7 @@ def page_node(call: Call, found: Persona, token: Token, wanted: tuple[Field, ...
                 url = f"{call.base_url}/avatar/facebook/{found.account_id}.svg"
                 return {"data": {"url": url, "width": 96, "height": 96, "is_silhouette": False}}
             case "instagram_business_account":
-                return ABSENT
+                return _linked_account(call, found, token, field)
         return found.account_id
 
     return render(wanted, "Page", _PAGE_FIELDS, value)

@@ -34,6 +34,11 @@ SCOPES = {
     "business_management": "Manage Pages owned by a business portfolio",
     "public_profile": "See your name",
     "publish_video": "Publish videos",
+    "instagram_basic": "Read the Instagram accounts linked to your Pages",
+    "instagram_content_publish": "Publish on these Instagram accounts",
+    "instagram_manage_comments": "Manage comments of these Instagram accounts",
+    "instagram_manage_insights": "Read insights of these Instagram accounts",
+    "instagram_manage_contents": "Delete posts of these Instagram accounts",
 }
 """Permissions and what the consent page says about them. Source: Permissions reference, as far as Pages need it."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.facebook import accounts, insights, oauth, photos, posts, video_status, videos
+from sandbox.facebook import accounts, comments, insights, oauth, photos, posts, stories, video_status, videos
+from sandbox.instagram import uploads
+from sandbox.instagram.access import owner_of
+from sandbox.instagram.routes import resolve_linked
 from sandbox.meta.auth import sent_token
 from sandbox.meta.errors import bad_parameter, missing_object, unknown_path
 from sandbox.meta.versions import strip_version
@@ -17,10 +20,14 @@ _ACCOUNTS = Endpoint("facebook.accounts", accounts.accounts)
 _ME = Endpoint("facebook.me", accounts.me)
 _PAGE = Endpoint("facebook.page", accounts.read_page)
 _REEL_UPLOAD = Endpoint("facebook.reel_upload", videos.reel_upload)
+_INSTAGRAM_UPLOAD = Endpoint("instagram.upload", uploads.receive)
 
 _PAGE_EDGES = {
     ("POST", "feed"): Endpoint("facebook.feed", posts.create),
     ("POST", "photos"): Endpoint("facebook.photo", photos.create),
+    ("POST", "photo_stories"): Endpoint("facebook.photo_story", stories.photo),
+    ("POST", "subscribed_apps"): Endpoint("facebook.subscribe", accounts.subscribe),
+    ("GET", "stories"): Endpoint("facebook.stories", stories.listed),
     ("GET", "published_posts"): Endpoint("facebook.published_posts", posts.published_posts),
     ("GET", "insights"): Endpoint("facebook.page_insights", insights.page_insights),
 }
@@ -29,7 +36,13 @@ _PHASES = {
     ("videos", "transfer"): Endpoint("facebook.video_transfer", videos.transfer),
     ("videos", "finish"): Endpoint("facebook.video_finish", videos.finish),
     ("video_reels", "start"): Endpoint("facebook.reel_start", videos.reel_start),
+    ("video_stories", "start"): Endpoint("facebook.video_story_start", stories.video_start),
+    ("video_stories", "finish"): Endpoint("facebook.video_story_finish", stories.video_finish),
     ("video_reels", "finish"): Endpoint("facebook.reel_finish", videos.reel_finish),
+}
+_COMMENTS = {
+    "POST": Endpoint("facebook.comment", comments.create),
+    "GET": Endpoint("facebook.comments", comments.read),
 }
 _PHOTO = {
     "GET": Endpoint("facebook.photo_read", photos.read),
@@ -54,6 +67,9 @@ def resolve(call: Call) -> Endpoint:
     rest = strip_version(call, call.segments[1:])
     if call.segments[0] != "graph":
         raise unknown_path("/".join(rest))
+    linked = resolve_linked(call, rest)
+    if linked is not None:
+        return linked
     match (call.method, *rest):
         case ("GET" | "POST", "oauth", "access_token"):
             return _LONG_LIVED if call.params.get("grant_type") == "fb_exchange_token" else _EXCHANGE
@@ -80,6 +96,10 @@ def _resolve_upload(call: Call) -> Endpoint:
     if call.method == "POST" and len(rest) == 3 and rest[0] == "video-upload":
         call.version, call.node = rest[1], rest[2]
         return _REEL_UPLOAD
+    if call.method == "POST" and len(rest) == 3 and rest[0] == "ig-api-upload":
+        call.version, call.node = rest[1], rest[2]
+        call.account_id = owner_of(call.sandbox, call.node)
+        return _INSTAGRAM_UPLOAD
     raise unknown_path("/".join(rest))
 
 
@@ -106,13 +126,15 @@ def _resolve_edge(call: Call, method: str, node: str, edge: str) -> Endpoint:
         if call.token is not None and call.token.kind == "page" and call.account_id != node:
             raise missing_object(node)
         call.account_id = node
-        if method == "POST" and edge in ("videos", "video_reels"):
+        if method == "POST" and edge in ("videos", "video_reels", "video_stories"):
             phase = str(call.params.get("upload_phase", "")).lower()
             if (edge, phase) not in _PHASES:
                 raise bad_parameter("Param upload_phase must be one of {start, transfer, finish}")
             return _PHASES[edge, phase]
         if (method, edge) in _PAGE_EDGES:
             return _PAGE_EDGES[method, edge]
+    elif edge == "comments" and method in _COMMENTS and (_is_post(call, node) or node in state.videos):
+        return _COMMENTS[method]
     elif method == "GET" and edge == "insights" and _is_post(call, node):
         return _POST_INSIGHTS
     elif method == "GET" and edge == "video_insights" and node in state.videos:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sandbox.media import Facts
 
 REEL_SECONDS = (3.0, 90.0)
@@ -9,6 +11,9 @@ REEL_PIXELS = (540, 960)
 """Least width and height of an upright reel; the other way round for a landscape one."""
 REEL_FPS = (24.0, 60.0)
 REEL_RATIOS = (9 / 16, 16 / 9)
+
+STORY_SECONDS = 60.0
+"""Longest video story. Source: Page Stories API."""
 
 _RESOLUTION = 1363127
 _UNSUPPORTED = 1363128
@@ -36,6 +41,13 @@ def reel_problem(facts: Facts) -> Problem | None:
     return None
 
 
+def story_problem(facts: Facts) -> Problem | None:
+    """Return why processing of a video story fails, or None: as a reel, and shorter."""
+    if facts.duration > STORY_SECONDS + 0.1:
+        return _UNSUPPORTED, "The video must be at most 60 seconds long."
+    return reel_problem(facts)
+
+
 def video_problem(facts: Facts) -> Problem | None:
     """Return why processing of a feed video fails, or None."""
     if facts.kind != "video":
@@ -43,3 +55,11 @@ def video_problem(facts: Facts) -> Problem | None:
     if min(facts.width, facts.height) < 120 or facts.duration < 1:
         return _TOO_SMALL, "The video file you selected is too small. Please try again with a larger file."
     return None
+
+
+PROBLEMS: dict[str, Callable[[Facts], Problem | None]] = {
+    "video": video_problem,
+    "reel": reel_problem,
+    "video_story": story_problem,
+}
+"""The check of each kind of video."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from sandbox import ids
 from sandbox.core import Sandbox
 from sandbox.facebook.access import publishing_page
 from sandbox.facebook.posts import new_post
-from sandbox.facebook.video_rules import reel_problem, video_problem
+from sandbox.facebook.video_rules import PROBLEMS, reel_problem
 from sandbox.library import META_FETCHER, FetchError
 from sandbox.media import append
 from sandbox.meta import params
 from sandbox.meta.errors import bad_parameter, missing_object, refuse
 from sandbox.records import Persona, Video
-from sandbox.wire import Answer, Call, PlatformError, ok, read_body
+from sandbox.wire import Answer, Call, DroppedError, PlatformError, body_pieces, ok
 
 CHUNK_BYTES = 1_048_576
 """Bytes asked for per transfer call. Source: Page › Videos (example)."""
@@ -99,9 +99,14 @@ async def finish(call: Call) -> Answer:
 
 async def reel_start(call: Call) -> Answer:
     """`POST /{page}/video_reels` with `upload_phase=start`."""
+    return open_upload(call, "reel")
+
+
+def open_upload(call: Call, kind: Literal["reel", "video_story"]) -> Answer:
+    """Open a reel or a video story, and say where its bytes go."""
     owner = publishing_page(call)
     params.read(call.params, {"upload_phase": params.text})
-    video = Video(id=ids.digits("1", 16), account_id=owner.account_id, kind="reel", created_at=call.sandbox.clock.now())
+    video = Video(id=ids.digits("1", 16), account_id=owner.account_id, kind=kind, created_at=call.sandbox.clock.now())
     call.sandbox.state.videos.put(video)
     upload_url = f"{call.base_url}/facebook/upload/video-upload/{call.version}/{video.id}"
     return ok({"video_id": video.id, "upload_url": upload_url})
@@ -156,10 +161,12 @@ async def reel_upload(call: Call) -> Answer:
     video.size = int(size)
     if int(offset) != video.received:
         raise upload_error("OffsetInvalidError", f"Request starting offset is invalid, expected {video.received}")
-    data = await read_body(call.receive)
-    if not data or video.received + len(data) > video.size:
-        raise upload_error("PartialRequestError", "The body does not fit the headers")
-    await receive_bytes(sandbox, video, data)
+    async for data in body_pieces(call.receive):  # what arrives is kept, also when the connection breaks
+        if video.received + len(data) > video.size:
+            raise upload_error("PartialRequestError", "The body does not fit the headers")
+        await receive_bytes(sandbox, video, data)
+        if sandbox.faults.take("drop_inside", owner.account_id):
+            raise DroppedError
     if video.received < video.size:
         raise upload_error("PartialRequestError", f"Received {video.received} of {video.size} bytes")
     return ok({"success": True})
@@ -174,7 +181,7 @@ async def receive_bytes(sandbox: Sandbox, video: Video, data: bytes) -> None:
     await asyncio.to_thread(append, path, data, at)
     if video.received == video.size:
         facts = await sandbox.library.keep_file(path)
-        problem = reel_problem(facts) if video.kind == "reel" else video_problem(facts)
+        problem = PROBLEMS[video.kind](facts)
         video.failure_code, video.failure = problem or (0, "")
         video.media = [facts.as_item(video.id)]
         video.uploaded_at = sandbox.clock.now()
@@ -193,6 +200,7 @@ def publish(sandbox: Sandbox, owner: Persona, video: Video, text: str, title: st
     if not video.failure:
         post = new_post(sandbox, owner, video.kind, text, video.media, after=seconds)
         post.title, post.source_id = title, video.id
+        post.choices = {"title": title} if title else {}
         video.post_id = post.id
         sandbox.state.add_post(post)
     sandbox.state.videos.put(video)

@@ -7,10 +7,10 @@ from typing import Any
 from sandbox import ids
 from sandbox.core import Sandbox
 from sandbox.instagram import errors, rules
+from sandbox.instagram.access import BASIC, PUBLISH, account_of, persona_of
 from sandbox.library import META_FETCHER, FetchError
-from sandbox.media import is_allowed_url
+from sandbox.media import Facts, is_allowed_url
 from sandbox.meta import params
-from sandbox.meta.auth import require_scope, require_token
 from sandbox.meta.errors import bad_parameter, missing_object, refuse
 from sandbox.meta.fields import Field, parse, render
 from sandbox.records import Container
@@ -39,12 +39,13 @@ _COMMON: dict[str, params.Check] = {
     "collaborators": params.array,
     "is_ai_generated": params.boolean,
 }
+_UPLOAD: dict[str, params.Check] = {"video_url": params.text, "upload_type": params.choice("resumable")}
 _KINDS: dict[str, dict[str, params.Check]] = {
     "image": {**_COMMON, "image_url": params.text, "alt_text": params.text, "user_tags": params.array},
     "reel": {
         **_COMMON,
+        **_UPLOAD,
         "media_type": params.choice("REELS"),
-        "video_url": params.text,
         "share_to_feed": params.boolean,
         "cover_url": params.text,
         "thumb_offset": params.number,
@@ -52,6 +53,12 @@ _KINDS: dict[str, dict[str, params.Check]] = {
         "user_tags": params.array,
         "trial_params": params.mapping,
     },
+    "story_image": {
+        "media_type": params.choice("STORIES"),
+        "image_url": params.text,
+        "user_tags": params.array,
+    },
+    "story_video": {**_UPLOAD, "media_type": params.choice("STORIES"), "user_tags": params.array},
     "child_image": {
         "is_carousel_item": params.boolean,
         "image_url": params.text,
@@ -59,9 +66,9 @@ _KINDS: dict[str, dict[str, params.Check]] = {
         "user_tags": params.array,
     },
     "child_video": {
+        **_UPLOAD,
         "is_carousel_item": params.boolean,
         "media_type": params.choice("VIDEO"),
-        "video_url": params.text,
         "user_tags": params.array,
         "thumb_offset": params.number,
     },
@@ -69,28 +76,40 @@ _KINDS: dict[str, dict[str, params.Check]] = {
 }
 _REQUIRED = {
     "image": ("image_url",),
-    "reel": ("video_url",),
+    "story_image": ("image_url",),
     "child_image": ("image_url",),
-    "child_video": ("video_url",),
     "carousel": ("children",),
 }
+VIDEOS = frozenset({"reel", "story_video", "child_video"})
+_NO_CHOICES = frozenset(
+    {
+        "alt_text",
+        "caption",
+        "children",
+        "image_url",
+        "is_carousel_item",
+        "media_type",
+        "upload_type",
+        "video_url",
+    }
+)
+"""Parameters that are what is posted, not a choice about it."""
 
 
 async def create(call: Call) -> Answer:
     """`POST /{ig}/media`."""
-    token = require_token(call)
-    require_scope(call, token, "instagram_business_basic", "instagram_business_content_publish")
+    account_id = account_of(call, BASIC, PUBLISH)
     kind = _kind(call.params)
-    values = params.read(call.params, _KINDS[kind], _REQUIRED[kind])
-    _check_values(values)
+    values = params.read(call.params, _KINDS[kind], _REQUIRED.get(kind, ()))
     sandbox = call.sandbox
+    _check_values(sandbox, account_id, kind, values)
     now = sandbox.clock.now()
     limit = CONTAINERS_PER_DAY if sandbox.knobs.enforce_rate_limits else 10**9
-    if not sandbox.windows.admit(f"containers:{token.account_id}", now, 86_400, limit):
+    if not sandbox.windows.admit(f"containers:{account_id}", now, 86_400, limit):
         raise refuse("Application request limit reached", 4)
     container = Container(
         id=ids.digits("178", 17),
-        account_id=token.account_id,
+        account_id=account_id,
         kind=kind,  # type: ignore[arg-type]  # one of the keys of _KINDS
         created_at=now,
         url=values.get("image_url") or values.get("video_url") or "",
@@ -99,19 +118,30 @@ async def create(call: Call) -> Answer:
         thumb_offset_ms=values.get("thumb_offset", 0),
         cover_url=values.get("cover_url", ""),
         share_to_feed=values.get("share_to_feed", True),
+        choices={name: value for name, value in values.items() if name not in _NO_CHOICES},
+        is_upload="upload_type" in values,
     )
+    if container.is_upload and call.token is not None and call.token.platform == "instagram":
+        raise bad_parameter("The parameter video_url is required")  # one field report; the way in is Facebook Login
+    if container.cover_url:
+        await _check_cover(sandbox, container.cover_url)
     if kind == "carousel":
-        container.children = _children(sandbox, token.account_id, values["children"])
+        container.children = _children(sandbox, account_id, values["children"])
         container.ready_at = now + sandbox.processing_seconds(video=False)
+    elif container.is_upload:
+        pass
     elif not is_allowed_url(container.url):
         raise errors.fetch_failed(container.url)
-    elif kind in ("image", "child_image"):
+    elif kind not in VIDEOS:
         await _fetch_image(sandbox, container)
-    fault = sandbox.faults.take("container_error", token.account_id)
+    fault = sandbox.faults.take("container_error", account_id)
     if fault:
         container.error_subcode = fault.subcode or rules.VIDEO_REFUSED
         container.ready_at = container.ready_at or now + sandbox.processing_seconds(video=True)
     sandbox.state.containers.put(container)
+    if container.is_upload:
+        uri = f"{call.base_url}/facebook/upload/ig-api-upload/{call.version}/{container.id}"
+        return ok({"id": container.id, "uri": uri})
     if not container.ready_at:
         sandbox.spawn(fetch_video(sandbox, container))
     return ok({"id": container.id})
@@ -119,11 +149,11 @@ async def create(call: Call) -> Answer:
 
 async def read(call: Call) -> Answer:
     """`GET /{container}`."""
-    token = require_token(call)
+    account_id = account_of(call)
     container = call.sandbox.state.containers.get(call.node)
     params.read(call.params, {})
     sandbox = call.sandbox
-    if container is None or container.account_id != token.account_id:
+    if container is None or container.account_id != account_id:
         raise missing_object(call.node)
     if sandbox.clock.now() - container.created_at < sandbox.knobs.fresh_hidden_seconds:
         raise missing_object(call.node)
@@ -140,7 +170,10 @@ async def read(call: Call) -> Answer:
             case "video_status":
                 done = code not in ("IN_PROGRESS", "ERROR")
                 return {
-                    "uploading_phase": {"status": "complete" if container.media else "in_progress"},
+                    "uploading_phase": {
+                        "status": "complete" if container.media else "in_progress",
+                        "bytes_transferred": container.received,
+                    },
                     "processing_phase": {
                         "status": "complete" if done else "error" if code == "ERROR" else "in_progress"
                     },
@@ -193,10 +226,31 @@ async def fetch_video(sandbox: Sandbox, container: Container) -> None:
         elif not fetched.honours_range:
             container.error_subcode = _RANGE_IGNORED
         else:
-            container.error_subcode = rules.video_problem(fetched.facts, container.thumb_offset_ms)
+            container.error_subcode = rules.video_problem(container.kind, fetched.facts, container.thumb_offset_ms)
         container.media = [fetched.facts.as_item(container.id)]
     container.ready_at = sandbox.clock.now() + sandbox.processing_seconds(video=True)
     sandbox.state.containers.put(container)
+
+
+def take_upload(sandbox: Sandbox, container: Container, facts: Facts) -> None:
+    """Look at a video whose bytes have all arrived, and begin to process it."""
+    subcode = rules.video_problem(container.kind, facts, container.thumb_offset_ms)
+    container.error_subcode = container.error_subcode or subcode
+    container.media = [facts.as_item(container.id)]
+    container.ready_at = sandbox.clock.now() + sandbox.processing_seconds(video=True)
+
+
+async def _check_cover(sandbox: Sandbox, url: str) -> None:
+    """Fetch a cover: a JPEG of at most 8 MB."""
+    if not is_allowed_url(url):
+        raise errors.fetch_failed(url)
+    try:
+        fetched = await sandbox.library.fetch(
+            url, user_agent=META_FETCHER, max_bytes=_FETCH_BYTES, follow_redirects=True
+        )
+    except FetchError as error:
+        raise errors.fetch_failed(url) from error
+    rules.check_jpeg(url, fetched.content_type, fetched.facts)
 
 
 async def _fetch_image(sandbox: Sandbox, container: Container) -> None:
@@ -207,7 +261,9 @@ async def _fetch_image(sandbox: Sandbox, container: Container) -> None:
         )
     except FetchError as error:
         raise errors.fetch_timed_out(url) if error.reason == "timeout" else errors.fetch_failed(url) from error
-    rules.check_image(url, fetched.content_type, fetched.facts)
+    rules.check_jpeg(url, fetched.content_type, fetched.facts)
+    if container.kind != "story_image":
+        rules.check_ratio(fetched.facts)
     container.media = [fetched.facts.as_item(container.id, container.alt)]
     container.ready_at = sandbox.clock.now() + sandbox.processing_seconds(video=False)
 
@@ -230,30 +286,53 @@ def _kind(values: dict[str, Any]) -> str:
             )
         case "REELS", False:
             return "reel"
+        case "STORIES", False:
+            return "story_image" if "image_url" in values else "story_video"
         case "CAROUSEL", False:
             return "carousel"
     raise errors.bad_media_type(f"Unknown or unsuitable media_type {media_type}")
 
 
-def _check_values(values: dict[str, Any]) -> None:
+def _check_values(sandbox: Sandbox, account_id: str, kind: str, values: dict[str, Any]) -> None:
     rules.check_caption(values.get("caption", ""))
     rules.check_alt(values.get("alt_text", ""))
-    if len(values.get("collaborators", ())) > 3:
+    if kind in VIDEOS and ("video_url" in values) == ("upload_type" in values):
+        raise bad_parameter("The parameter video_url is required")
+    names = values.get("collaborators", ())
+    if len(names) > 3 or not all(isinstance(name, str) and name for name in names):
         raise bad_parameter("Param collaborators must have at most 3 usernames")
     if "location_id" in values and len(values["location_id"]) < 6:
         raise errors.bad_location()
     if values.get("thumb_offset", 0) < 0:
         raise refuse("The thumb_offset is outside the video.", 1, rules.THUMB_OUTSIDE)
-    if "cover_url" in values and not is_allowed_url(values["cover_url"]):
-        raise errors.fetch_failed(values["cover_url"])
-    strategy = values.get("trial_params", {"graduation_strategy": "MANUAL"})
-    if strategy.get("graduation_strategy") not in ("MANUAL", "SS_PERFORMANCE"):
-        raise bad_parameter("Param trial_params.graduation_strategy must be one of {MANUAL, SS_PERFORMANCE}")
+    if "trial_params" in values:
+        strategy = values["trial_params"].get("graduation_strategy")
+        if strategy not in ("MANUAL", "SS_PERFORMANCE") or len(values["trial_params"]) != 1:
+            raise bad_parameter("Param trial_params.graduation_strategy must be one of {MANUAL, SS_PERFORMANCE}")
+        if not persona_of(sandbox, account_id).trial_reels:
+            raise errors.no_trial()
+    if len(values.get("user_tags", ())) > 20:
+        raise errors.too_many_tags()
     for tag in values.get("user_tags", ()):
-        if not isinstance(tag, dict) or not isinstance(tag.get("username"), str):
-            raise bad_parameter("Param user_tags must be a list of objects with username")
-        if "image_url" in values and not all(_is_share(tag.get(axis)) for axis in ("x", "y")):
-            raise bad_parameter("Param user_tags needs x and y between 0.0 and 1.0 for images")
+        _check_tag(sandbox, kind, tag)
+
+
+def _check_tag(sandbox: Sandbox, kind: str, tag: Any) -> None:
+    if not isinstance(tag, dict) or not isinstance(tag.get("username"), str) or tag.keys() - {"username", "x", "y"}:
+        raise bad_parameter("Param user_tags must be a list of objects with username")
+    if any(
+        persona.private and persona.username == tag["username"]
+        for persona in sandbox.state.personas
+        if persona.platform == "instagram"
+    ):
+        raise bad_parameter("Param user_tags: only public accounts can be tagged")
+    place = [tag[axis] for axis in ("x", "y") if axis in tag]
+    if kind in ("reel", "child_video") and place:
+        raise bad_parameter("Param user_tags takes no x and y for videos")
+    if kind in ("image", "child_image") and len(place) != 2:
+        raise bad_parameter("Param user_tags needs x and y between 0.0 and 1.0 for images")
+    if len(place) == 1 or not all(_is_share(value) for value in place):
+        raise bad_parameter("Param user_tags needs x and y between 0.0 and 1.0")
 
 
 def _is_share(value: Any) -> bool:

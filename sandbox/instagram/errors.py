@@ -93,6 +93,11 @@ def bad_location() -> PlatformError:
     return refuse("INSTAGRAM_PLATFORM_API__INVALID_LOCATION_ID", 100)
 
 
+def no_trial() -> PlatformError:
+    """Trial reels are for eligible accounts only. The subcode is a field report."""
+    return refuse("Trial reels are not available for this account.", 100, 2207081)
+
+
 def unknown_builder() -> PlatformError:
     """The creation id is unknown, or its container was used already."""
     return refuse("The requested resource does not exist", 24, 2207006, title="Media not found")

@@ -7,10 +7,10 @@ from typing import Any
 from sandbox.clock import graph_time
 from sandbox.core import Sandbox
 from sandbox.growth import Totals, totals
-from sandbox.instagram.publishing import owner
+from sandbox.instagram.access import BASIC, INSIGHTS, account_of, persona_of
+from sandbox.instagram.publishing import find
 from sandbox.meta import params
-from sandbox.meta.auth import require_scope, require_token
-from sandbox.meta.errors import bad_parameter, missing_object
+from sandbox.meta.errors import bad_parameter, refuse
 from sandbox.meta.fields import ABSENT, Field, parse, render
 from sandbox.records import Persona
 from sandbox.wire import Answer, Call, ok
@@ -33,6 +33,9 @@ _USER_FIELDS = frozenset(
 _SHARED = ("views", "reach", "likes", "comments", "shares", "saved", "total_interactions", "reposts")
 _FEED_METRICS = (*_SHARED, "follows", "profile_visits", "profile_activity")
 _REEL_METRICS = (*_SHARED, "ig_reels_avg_watch_time", "ig_reels_video_view_total_time", "reels_skip_rate")
+_STORY_METRICS = ("views", "reach", "shares", "replies", "total_interactions", "follows", "profile_visits", "reposts")
+_STORY_VIEWERS = 5
+"""Fewer viewers of a story are not told. Source: IG Media Insights."""
 _ACCOUNT_METRICS = (
     "reach",
     "views",
@@ -54,10 +57,10 @@ _DAY = 86_400
 
 async def me(call: Call) -> Answer:
     """`GET /me` and `GET /{ig}`."""
-    token = require_token(call)
+    account_id = account_of(call)
     params.read(call.params, {})
     sandbox = call.sandbox
-    persona = owner(sandbox, token.account_id)
+    persona = persona_of(sandbox, account_id)
 
     def value(field: Field) -> Any:
         match field.name:
@@ -90,18 +93,19 @@ async def me(call: Call) -> Answer:
 
 async def media_insights(call: Call) -> Answer:
     """`GET /{media}/insights`: one metric that does not fit fails the whole call."""
-    token = require_token(call)
-    require_scope(call, token, "instagram_business_basic", "instagram_business_manage_insights")
+    account_id = account_of(call, BASIC, INSIGHTS)
     values = params.read(call.params, {"metric": params.text, "period": params.text}, ("metric",))
     sandbox = call.sandbox
-    post = sandbox.state.post("instagram", call.node)
-    if post is None or post.account_id != token.account_id:
-        raise missing_object(call.node)
-    known = _REEL_METRICS if post.kind == "reel" else _FEED_METRICS
+    post = find(call, account_id)
+    known = {"reel": _REEL_METRICS, "story": _STORY_METRICS}.get(post.kind, _FEED_METRICS)
+    if post.kind == "story" and call.token is not None and call.token.platform == "facebook":
+        known = (*known, "link_clicks")
     metrics = _metrics(values["metric"], known)
     if sandbox.clock.now() - post.published_at < sandbox.knobs.insights_delay_seconds:
         return ok({"data": []})
-    counts = sandbox.totals(post, owner(sandbox, token.account_id))
+    counts = sandbox.totals(post, persona_of(sandbox, account_id))
+    if post.kind == "story" and counts.reach < _STORY_VIEWERS:
+        raise refuse("(#10) Not enough viewers for the media to show insights", 10)
     seconds = post.media[0]["duration"]
     data = [
         {
@@ -119,8 +123,7 @@ async def media_insights(call: Call) -> Answer:
 
 async def account_insights(call: Call) -> Answer:
     """`GET /{ig}/insights` for whole days; without a range, the last 24 hours."""
-    token = require_token(call)
-    require_scope(call, token, "instagram_business_basic", "instagram_business_manage_insights")
+    account_id = account_of(call, BASIC, INSIGHTS)
     checks: dict[str, params.Check] = {
         "metric": params.text,
         "period": params.choice("day"),
@@ -138,7 +141,7 @@ async def account_insights(call: Call) -> Answer:
     is_series = values.get("metric_type") == "time_series" or metrics == ["follower_count"]
     if is_series and any(name not in _SERIES_METRICS for name in metrics):
         raise bad_parameter("metric_type time_series is supported for reach only")
-    persona = owner(sandbox, token.account_id)
+    persona = persona_of(sandbox, account_id)
     if sandbox.followers(persona) < _FEW_FOLLOWERS:
         metrics = [name for name in metrics if name not in ("follower_count", "follows_and_unfollows")]
     data = []
@@ -177,7 +180,9 @@ def _media_value(name: str, counts: Totals, seconds: float) -> int | float:
     match name:
         case "total_interactions":
             return counts.likes + counts.comments + counts.shares + counts.saved
-        case "profile_activity":
+        case "replies":
+            return counts.comments
+        case "profile_activity" | "link_clicks":
             return counts.clicks
         case "reposts":
             return counts.shares // 3

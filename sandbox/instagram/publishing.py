@@ -8,6 +8,7 @@ from sandbox import ids
 from sandbox.clock import graph_time
 from sandbox.core import Sandbox
 from sandbox.instagram import errors
+from sandbox.instagram.access import BASIC, CONTENTS, PUBLISH, account_of, persona_of
 from sandbox.instagram.containers import status_code
 from sandbox.meta import params
 from sandbox.meta.auth import require_scope, require_token
@@ -17,8 +18,8 @@ from sandbox.meta.paging import page
 from sandbox.records import Container, MediaItem, Persona, Post
 from sandbox.wire import Answer, Call, ok
 
-QUOTA_SECONDS = 86_400
-"""Window of the publishing quota, seconds. Source: IG User Content Publishing Limit."""
+STORY_SECONDS = 86_400
+"""How long a story is shown, seconds."""
 LISTED_POSTS = 10_000
 """Most recent media that can be listed. Source: IG User Media."""
 
@@ -49,12 +50,11 @@ _CHILD_FIELDS = frozenset(
 
 async def publish(call: Call) -> Answer:
     """`POST /{ig}/media_publish`."""
-    token = require_token(call)
-    require_scope(call, token, "instagram_business_basic", "instagram_business_content_publish")
+    account_id = account_of(call, BASIC, PUBLISH)
     values = params.read(call.params, {"creation_id": params.object_id}, ("creation_id",))
     sandbox = call.sandbox
     container = sandbox.state.containers.get(values["creation_id"])
-    if container is None or container.account_id != token.account_id:
+    if container is None or container.account_id != account_id:
         raise errors.unknown_builder()
     if container.kind in ("child_image", "child_video"):
         raise bad_parameter("A carousel item cannot be published by itself")
@@ -69,7 +69,7 @@ async def publish(call: Call) -> Answer:
             raise errors.unusable_builder()
         case "IN_PROGRESS":
             raise errors.not_ready()
-    if quota_usage(sandbox, token.account_id) >= sandbox.knobs.instagram_quota_total:
+    if quota_usage(sandbox, account_id) >= sandbox.knobs.instagram_quota_total:
         raise errors.quota_reached()
     post = _post(sandbox, container)
     container.media_id = post.id
@@ -80,23 +80,29 @@ async def publish(call: Call) -> Answer:
 
 def quota_usage(sandbox: Sandbox, account_id: str, since: float | None = None) -> int:
     """Return how many posts an account published through the API in the window; a carousel counts once."""
-    start = sandbox.clock.now() - QUOTA_SECONDS if since is None else since
+    start = sandbox.clock.now() - sandbox.knobs.instagram_quota_seconds if since is None else since
     return sandbox.state.count_since("instagram", account_id, start)
 
 
 async def limit(call: Call) -> Answer:
     """`GET /{ig}/content_publishing_limit`."""
-    token = require_token(call)
+    account_id = account_of(call)
     values = params.read(call.params, {"since": params.number})
     sandbox = call.sandbox
     since = values.get("since")
-    if since is not None and not sandbox.clock.now() - QUOTA_SECONDS - 60 <= since <= sandbox.clock.now() + 60:
+    if (
+        since is not None
+        and not sandbox.clock.now() - sandbox.knobs.instagram_quota_seconds - 60 <= since <= sandbox.clock.now() + 60
+    ):
         raise bad_parameter("Param since must be a time within the last 24 hours")
 
     def value(field: Field) -> Any:
         if field.name == "config":
-            return {"quota_total": sandbox.knobs.instagram_quota_total, "quota_duration": QUOTA_SECONDS}
-        return quota_usage(sandbox, token.account_id, since)
+            return {
+                "quota_total": sandbox.knobs.instagram_quota_total,
+                "quota_duration": sandbox.knobs.instagram_quota_seconds,
+            }
+        return quota_usage(sandbox, account_id, since)
 
     wanted = parse(call.params.get("fields") or "quota_usage")
     return ok({"data": [render(wanted, "ContentPublishingLimit", frozenset({"quota_usage", "config"}), value)]})
@@ -104,17 +110,59 @@ async def limit(call: Call) -> Answer:
 
 async def media_list(call: Call) -> Answer:
     """`GET /{ig}/media`, newest first."""
-    token = require_token(call)
+    account_id = account_of(call)
     values = params.read(call.params, params.PAGING)
     sandbox = call.sandbox
     now = sandbox.clock.now()
     since, until = values.get("since", 0), values.get("until", now)
     posts = [
         post
-        for post in reversed(sandbox.state.timeline("instagram", token.account_id)[-LISTED_POSTS:])
-        if post.listed_at <= now and since <= post.published_at <= until
+        for post in reversed(sandbox.state.timeline("instagram", account_id)[-LISTED_POSTS:])
+        if post.kind != "story" and post.listed_at <= now and since <= post.published_at <= until
     ]
-    persona = owner(sandbox, token.account_id)
+    return _listed(call, account_id, posts)
+
+
+async def stories(call: Call) -> Answer:
+    """`GET /{ig}/stories`: those of the last 24 hours, newest first."""
+    account_id = account_of(call, BASIC)
+    params.read(call.params, params.PAGING)
+    now = call.sandbox.clock.now()
+    posts = [
+        post
+        for post in reversed(call.sandbox.state.timeline("instagram", account_id))
+        if post.kind == "story" and post.listed_at <= now and not has_ended(call.sandbox, post)
+    ]
+    return _listed(call, account_id, posts)
+
+
+def has_ended(sandbox: Sandbox, post: Post) -> bool:
+    """Whether a post is a story whose day is over."""
+    return post.kind == "story" and sandbox.clock.now() - post.published_at >= STORY_SECONDS
+
+
+def find(call: Call, account_id: str) -> Post:
+    """Return the media that a call names, if this account has it and it is still shown."""
+    post = call.sandbox.state.post("instagram", call.node)
+    if post is None or post.account_id != account_id or has_ended(call.sandbox, post):
+        raise missing_object(call.node)
+    return post
+
+
+async def delete(call: Call) -> Answer:
+    """`DELETE /{media}`: Facebook Login only. Source: Changelog, 2025-12-03."""
+    account_id = account_of(call)
+    params.read(call.params, {})
+    token = require_token(call)
+    if token.platform == "instagram":
+        raise missing_object(call.node)
+    require_scope(call, token, CONTENTS)
+    call.sandbox.state.remove_post(find(call, account_id))
+    return ok({"success": True})
+
+
+def _listed(call: Call, account_id: str, posts: list[Post]) -> Answer:
+    persona = persona_of(call.sandbox, account_id)
     wanted = parse(call.params.get("fields") or "id")
     return ok(
         page(
@@ -128,24 +176,14 @@ async def media_list(call: Call) -> Answer:
 
 async def media(call: Call) -> Answer:
     """`GET /{media}`."""
-    token = require_token(call)
+    account_id = account_of(call)
     params.read(call.params, {})
     sandbox = call.sandbox
-    post = sandbox.state.post("instagram", call.node)
-    if post is None or post.account_id != token.account_id:
-        raise missing_object(call.node)
+    post = find(call, account_id)
     if sandbox.clock.now() - post.published_at < sandbox.knobs.fresh_hidden_seconds:
         raise missing_object(call.node)
     wanted = parse(call.params.get("fields") or "id")
-    return ok({**media_node(call, post, owner(sandbox, token.account_id), wanted), "id": post.id})
-
-
-def owner(sandbox: Sandbox, account_id: str) -> Persona:
-    """Return the account behind a token."""
-    persona = sandbox.state.persona("instagram", account_id)
-    if persona is None:
-        raise missing_object(account_id)
-    return persona
+    return ok({**media_node(call, post, persona_of(sandbox, account_id), wanted), "id": post.id})
 
 
 def media_node(call: Call, post: Post, persona: Persona, wanted: tuple[Field, ...]) -> dict[str, Any]:
@@ -158,9 +196,9 @@ def media_node(call: Call, post: Post, persona: Persona, wanted: tuple[Field, ..
                 # Captions read back without the @ of mentions. Source: IG Media.
                 return post.text.replace("@", "") or ABSENT
             case "media_type":
-                return {"image": "IMAGE", "reel": "VIDEO", "carousel": "CAROUSEL_ALBUM"}[post.kind]
+                return "CAROUSEL_ALBUM" if post.kind == "carousel" else post.media[0]["kind"].upper()
             case "media_product_type":
-                return "REELS" if post.kind == "reel" else "FEED"
+                return {"reel": "REELS", "story": "STORY"}.get(post.kind, "FEED")
             case "media_url" | "thumbnail_url":
                 if field.name == "thumbnail_url" and post.media[0]["kind"] == "image":
                     return ABSENT
@@ -178,11 +216,11 @@ def media_node(call: Call, post: Post, persona: Persona, wanted: tuple[Field, ..
             case "like_count":
                 return counts.likes
             case "comments_count":
-                return counts.comments
+                return counts.comments + len(call.sandbox.state.comments_of(post))
             case "alt_text":
                 return post.media[0]["alt"] or ABSENT
             case "is_shared_to_feed":
-                return post.kind == "reel" or ABSENT
+                return post.choices.get("share_to_feed", True) if post.kind == "reel" else ABSENT
             case "children":
                 if post.kind != "carousel":
                     return ABSENT
@@ -221,15 +259,19 @@ def _post(sandbox: Sandbox, container: Container) -> Post:
     items = [
         MediaItem(**{**item, "id": ids.digits("179", 17)}) for source in sources if source for item in source.media
     ]
+    choices = dict(container.choices)
+    if any(source and source.choices for source in sources if source is not container):
+        choices["items"] = [source.choices if source else {} for source in sources]
     return Post(
         platform="instagram",
         account_id=container.account_id,
         id=ids.digits("179", 17),
-        kind=container.kind,
+        kind="story" if container.kind.startswith("story_") else container.kind,
         text=container.caption,
         shortcode=ids.shortcode("D"),
         published_at=now,
         listed_at=now + sandbox.knobs.visibility_seconds,
         source_id=container.id,
+        choices=choices,
         media=items,
     )

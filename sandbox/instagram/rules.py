@@ -21,6 +21,10 @@ IMAGE_RATIOS = (0.8, 1.91)
 VIDEO_BYTES = 300_000_000
 """Largest reel: 300 MB."""
 VIDEO_SECONDS = (3.0, 15 * 60.0)
+STORY_BYTES = 100_000_000
+STORY_SECONDS = 60.0
+STORY_RATIO = 0.1
+"""A story's video: at most 100 MB and 60 s, ratio from 0.1:1."""
 VIDEO_FPS = (23.0, 60.0)
 VIDEO_RATIOS = (0.01, 10.0)
 VIDEO_WIDTH = 1_920
@@ -52,22 +56,30 @@ def check_alt(alt: str) -> None:
         raise bad_parameter(f"Param alt_text must be at most {ALT_CHARS} characters long")
 
 
-def check_image(url: str, content_type: str, facts: Facts) -> None:
-    """Refuse an image that Instagram would not publish in the feed."""
+def check_jpeg(url: str, content_type: str, facts: Facts) -> None:
+    """Refuse a picture that is no JPEG or too large."""
     if not content_type.startswith("image/") or facts.kind == "video":
         raise errors.fetch_failed(url)
     if facts.size > IMAGE_BYTES:
         raise errors.image_too_large()
     if facts.kind != "image" or facts.format != "JPEG" or content_type not in ("image/jpeg", "image/jpg"):
         raise errors.image_format()
+
+
+def check_ratio(facts: Facts) -> None:
+    """Refuse a picture of a shape that the feed does not show; stories show any."""
     low, high = IMAGE_RATIOS
     if not low - _ROUNDING <= facts.ratio <= high + _ROUNDING:
         raise errors.image_ratio(facts.ratio)
 
 
-def video_problem(facts: Facts, thumb_offset_ms: int) -> int:
-    """Return the subcode with which processing of a reel ends; 0 = it is fine."""
+def video_problem(kind: str, facts: Facts, thumb_offset_ms: int) -> int:
+    """Return the subcode with which processing of a video ends; 0 = it is fine."""
     if facts.kind != "video" or not _is_supported(facts):
+        return VIDEO_REFUSED
+    if kind == "story_video" and (
+        facts.size > STORY_BYTES or round(facts.duration, 1) > STORY_SECONDS or facts.ratio < STORY_RATIO
+    ):
         return VIDEO_REFUSED
     if thumb_offset_ms and thumb_offset_ms >= facts.duration * 1_000:
         return THUMB_OUTSIDE

@@ -332,6 +332,6 @@ def test_throttling_and_its_headers(facebook: FacebookPage, control: Control) ->
 
 
 def test_unknown_paths(facebook: FacebookPage) -> None:
-    assert graph_error(facebook.call("GET", f"{facebook.page_id}/stories")) == (2500, 0)
-    assert graph_error(facebook.post("photo_stories", photo_id="1")) == (2500, 0)
+    assert graph_error(facebook.call("GET", f"{facebook.page_id}/events")) == (2500, 0)
+    assert graph_error(facebook.post("offers", photo_id="1")) == (2500, 0)
     assert graph_error(facebook.call("GET", "123456789012345")) == (100, 33)

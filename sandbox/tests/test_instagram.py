@@ -134,7 +134,15 @@ class TestContainers:
             ({"is_carousel_item": True, "image_url": image, "caption": "no"}, (100, 0)),
             ({"is_carousel_item": True, "media_type": "REELS", "video_url": video}, (100, 2207023)),
             ({"media_type": "CAROUSEL", "children": "1"}, (100, 2207028)),
-            ({"media_type": "STORIES", "image_url": image}, (100, 2207023)),
+            ({"media_type": "STORIES", "image_url": image, "caption": "no"}, (100, 0)),
+            ({"media_type": "STORIES", "image_url": image, "alt_text": "no"}, (100, 0)),
+            ({"media_type": "STORIES", "image_url": image, "collaborators": ["a"]}, (100, 0)),
+            ({"image_url": image, "collaborators": ["a", "b", "c", "d"]}, (100, 0)),
+            ({"image_url": image, "location_id": "123"}, (100, 0)),
+            ({"media_type": "REELS", "video_url": video, "user_tags": [{"username": "a", "x": 0, "y": 0}]}, (100, 0)),
+            ({"media_type": "REELS", "video_url": video, "trial_params": {"graduation_strategy": "NO"}}, (100, 0)),
+            ({"media_type": "REELS", "upload_type": "resumable"}, (100, 0)),
+            ({"is_carousel_item": True, "image_url": image, "is_ai_generated": True}, (100, 0)),
             ({"image_url": "http://example.com/a.jpg"}, (9004, 2207052)),
         ]
         for values, error in cases:
@@ -330,7 +338,7 @@ class TestInsights:
 
 
 def test_unknown_paths_and_fields(instagram: InstagramAccount) -> None:
-    assert graph_error(instagram.call("GET", f"{instagram.user_id}/stories")) == (2500, 0)
+    assert graph_error(instagram.call("GET", f"{instagram.user_id}/highlights")) == (2500, 0)
     assert graph_error(instagram.call("GET", "999999999")) == (100, 33)
     assert graph_error(instagram.call("GET", "me", params={"fields": "id,shoe_size"})) == (100, 0)
     assert graph_error(instagram.call("GET", "me", params={"fields": "id,,"})) == (2500, 0)

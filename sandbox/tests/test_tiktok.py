@@ -266,5 +266,5 @@ class TestReading:
 
 
 def test_unknown_paths_need_their_slash(tiktok: TikTokCreator) -> None:
-    assert tiktok_error(tiktok.call("post/publish/inbox/video/init/", {})) == (404, "unsupported_path")
+    assert tiktok_error(tiktok.call("post/publish/inbox/photo/init/", {})) == (404, "unsupported_path")
     assert tiktok_error(tiktok.call("user/info", fields="open_id")) == (404, "unsupported_path")

@@ -14,6 +14,7 @@ _POST = {
     "oauth/revoke": Endpoint("tiktok.revoke", oauth.revoke, is_oauth=True),
     "post/publish/creator_info/query": Endpoint("tiktok.creator_info", publishing.creator_info),
     "post/publish/video/init": Endpoint("tiktok.video_init", publishing.video_init),
+    "post/publish/inbox/video/init": Endpoint("tiktok.inbox_init", publishing.inbox_init),
     "post/publish/content/init": Endpoint("tiktok.photo_init", publishing.photo_init),
     "post/publish/status/fetch": Endpoint("tiktok.status", publishing.status),
     "video/list": Endpoint("tiktok.video_list", display.video_list),
@@ -24,6 +25,7 @@ _UPLOAD = Endpoint("tiktok.upload", upload.put_chunk)
 
 PER_MINUTE = {
     "tiktok.video_init": 6,
+    "tiktok.inbox_init": 6,
     "tiktok.photo_init": 6,
     "tiktok.creator_info": 20,
     "tiktok.status": 30,

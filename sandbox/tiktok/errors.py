@@ -15,6 +15,7 @@ STATUS = {
     "access_token_invalid": 401,
     "scope_not_authorized": 401,
     "spam_risk_too_many_posts": 403,
+    "spam_risk_too_many_pending_share": 403,
     "spam_risk_user_banned_from_posting": 403,
     "reached_active_user_cap": 403,
     "unaudited_client_can_only_post_to_private_accounts": 403,

@@ -18,6 +18,8 @@ from sandbox.tiktok.errors import bad_parameter, error_answer, refuse, success
 from sandbox.wire import Answer, Call
 
 _FETCH_BYTES = 4_000_000_000
+INBOX = "INBOX"
+"""Privacy of what only waits in its creator's inbox."""
 
 _VIDEO_INFO: dict[str, type] = {
     "privacy_level": str,
@@ -78,12 +80,39 @@ async def video_init(call: Call) -> Answer:
         text=info.get("title", ""),
         privacy=info["privacy_level"],
     )
-    source = body["source_info"]
+    publish.choices = {name: value for name, value in info.items() if name not in ("title", "privacy_level")}
+    data = _open(call, publish, body["source_info"])
+    _check_cover(info)
+    _check_creator(call.sandbox, persona, info)
+    _begin(call.sandbox, publish)
+    return success(data)
+
+
+async def inbox_init(call: Call) -> Answer:
+    """`POST /v2/post/publish/inbox/video/init/`: a draft, which the creator finishes in the app."""
+    persona = creator(call, "video.upload")
+    body = typed(json_body(call), "", {"source_info": dict}, ("source_info",))
+    publish = Publish(
+        id=f"v_inbox_file~v2.{ids.time_ordered()}",
+        account_id=persona.account_id,
+        kind="video",
+        created_at=call.sandbox.clock.now(),
+        privacy=INBOX,
+        to_inbox=True,
+    )
+    data = _open(call, publish, body["source_info"])
+    _check_inbox(call.sandbox, persona)
+    _begin(call.sandbox, publish)
+    return success(data)
+
+
+def _open(call: Call, publish: Publish, source: dict[str, Any]) -> dict[str, Any]:
+    """Prepare a video's task for its source and return what the creator's app is told."""
     data = {"publish_id": publish.id}
     if source.get("source") == "PULL_FROM_URL":
         url = typed(source, "source_info", {"source": str, "video_url": str}, ("video_url",))["video_url"]
         _check_urls(call.sandbox, [url])
-        publish.id = data["publish_id"] = publish.id.replace("v_pub_file", "v_pub_url")
+        publish.id = data["publish_id"] = publish.id.replace("_file", "_url")
         publish.urls = [url]
     elif source.get("source") == "FILE_UPLOAD":
         source = typed(source, "source_info", _FILE_SOURCE, tuple(_FILE_SOURCE))
@@ -95,14 +124,12 @@ async def video_init(call: Call) -> Answer:
         data["upload_url"] = f"{call.base_url}/tiktok/upload/video/?{query}"
     else:
         raise bad_parameter("source_info.source must be FILE_UPLOAD or PULL_FROM_URL")
-    _check_creator(call.sandbox, persona, info)
-    _begin(call.sandbox, publish)
-    return success(data)
+    return data
 
 
 async def photo_init(call: Call) -> Answer:
     """`POST /v2/post/publish/content/init/`."""
-    persona = creator(call, "video.publish")
+    persona = creator(call, "video.publish", "video.upload")
     types: dict[str, type] = {
         "media_type": str,
         "post_mode": str,
@@ -111,9 +138,14 @@ async def photo_init(call: Call) -> Answer:
         "source_info": dict,
     }
     body = typed(json_body(call), "", types, ("media_type", "post_mode", "post_info", "source_info"))
-    if body["media_type"] != "PHOTO" or body["post_mode"] != "DIRECT_POST":
-        raise bad_parameter("media_type must be PHOTO and post_mode DIRECT_POST")
-    info = typed(body["post_info"], "post_info", _PHOTO_INFO, ("privacy_level",))
+    to_inbox = body["post_mode"] == "MEDIA_UPLOAD"
+    if body["media_type"] != "PHOTO" or body["post_mode"] not in ("DIRECT_POST", "MEDIA_UPLOAD"):
+        raise bad_parameter("media_type must be PHOTO and post_mode DIRECT_POST or MEDIA_UPLOAD")
+    creator(call, "video.upload" if to_inbox else "video.publish")
+    if to_inbox:
+        info = typed(body["post_info"], "post_info", {"title": str, "description": str})
+    else:
+        info = typed(body["post_info"], "post_info", _PHOTO_INFO, ("privacy_level",))
     if rules.units(info.get("title", "")) > rules.PHOTO_TITLE_UNITS:
         raise bad_parameter("post_info.title is too long")
     if rules.units(info.get("description", "")) > rules.PHOTO_DESCRIPTION_UNITS:
@@ -129,7 +161,12 @@ async def photo_init(call: Call) -> Answer:
     if not 0 <= source.get("photo_cover_index", 0) < len(urls):
         raise bad_parameter("source_info.photo_cover_index is out of range")
     _check_urls(call.sandbox, urls)
-    _check_creator(call.sandbox, persona, info)
+    if to_inbox:
+        _check_inbox(call.sandbox, persona)
+    else:
+        _check_creator(call.sandbox, persona, info)
+    choices = {name: value for name, value in info.items() if name not in ("title", "description", "privacy_level")}
+    choices |= {"is_aigc": body.get("is_aigc", False), "photo_cover_index": source.get("photo_cover_index", 0)}
     publish = Publish(
         id=f"p_pub_url~v2.{ids.time_ordered()}",
         account_id=persona.account_id,
@@ -137,7 +174,9 @@ async def photo_init(call: Call) -> Answer:
         created_at=call.sandbox.clock.now(),
         text=info.get("description", ""),
         title=info.get("title", ""),
-        privacy=info["privacy_level"],
+        privacy=INBOX if to_inbox else info["privacy_level"],
+        to_inbox=to_inbox,
+        choices=choices,
         urls=urls,
     )
     _begin(call.sandbox, publish)
@@ -164,6 +203,8 @@ async def status(call: Call) -> Answer:
         data["status"] = "PROCESSING_DOWNLOAD" if publish.urls else "PROCESSING_UPLOAD"
     elif publish.fail_reason:
         data |= {"status": "FAILED", "fail_reason": publish.fail_reason}
+    elif publish.to_inbox:
+        data["status"] = "SEND_TO_USER_INBOX"
     else:
         data["status"] = "PUBLISH_COMPLETE"
         is_moderated = now >= publish.ready_at + call.sandbox.knobs.tiktok_moderation_seconds
@@ -190,7 +231,7 @@ async def pull_media(sandbox: Sandbox, publish: Publish) -> None:
             break
         facts = fetched.facts
         publish.downloaded += facts.size
-        problem = rules.video_problem(facts, persona) if publish.kind == "video" else rules.photo_problem(facts)
+        problem = _video_problem(publish, facts, persona) if publish.kind == "video" else rules.photo_problem(facts)
         if problem:
             break
         items.append(facts.as_item(ids.time_ordered()))
@@ -202,7 +243,12 @@ def complete_upload(sandbox: Sandbox, publish: Publish, facts: Facts) -> None:
     persona = sandbox.state.persona("tiktok", publish.account_id)
     if persona is not None:
         item = facts.as_item(ids.time_ordered())
-        complete(sandbox, persona, publish, [item], rules.video_problem(facts, persona))
+        complete(sandbox, persona, publish, [item], _video_problem(publish, facts, persona))
+
+
+def _video_problem(publish: Publish, facts: Facts, persona: Persona) -> str:
+    longest = rules.INBOX_SECONDS if publish.to_inbox else persona.max_duration_seconds
+    return rules.video_problem(facts, persona, longest=longest)
 
 
 def complete(sandbox: Sandbox, persona: Persona, publish: Publish, items: list[MediaItem], problem: str) -> None:
@@ -229,6 +275,7 @@ def complete(sandbox: Sandbox, persona: Persona, publish: Publish, items: list[M
                 listed_at=publish.ready_at + hidden_seconds,
                 source_id=publish.id,
                 privacy=publish.privacy,
+                choices=publish.choices,
                 media=items,
             )
         )
@@ -254,6 +301,17 @@ def _check_creator(sandbox: Sandbox, persona: Persona, info: dict[str, Any]) -> 
     if info.get("brand_content_toggle") and info["privacy_level"] == "SELF_ONLY":
         # The guidelines forbid the pair; the error code is not documented.
         raise bad_parameter("Branded content visibility cannot be set to private")
+
+
+def _check_inbox(sandbox: Sandbox, persona: Persona) -> None:
+    block = rules.inbox_block(sandbox, persona)
+    if block:
+        raise refuse(block)
+
+
+def _check_cover(info: dict[str, Any]) -> None:
+    if info.get("video_cover_timestamp_ms", 0) < 0:
+        raise bad_parameter("post_info.video_cover_timestamp_ms is negative")
 
 
 def _check_urls(sandbox: Sandbox, urls: list[str]) -> None:

@@ -24,6 +24,10 @@ CHUNK_LEAST = 5 * 1024 * 1024
 CHUNK_MOST = 64_000_000
 """Chunk sizes, bytes: 5 MB to 64 MB. The unit is ambiguous; only what is valid under both readings passes."""
 CHUNKS_MOST = 1_000
+PENDING_SHARES = 5
+"""Drafts that may wait in one inbox within 24 hours. Source: content-posting-api-reference-upload-video."""
+INBOX_SECONDS = 600.0
+"""Longest video that is taken into the inbox: 10 minutes."""
 
 _CODECS = ("AVC", "HEVC", "VP8", "VP9")
 
@@ -64,11 +68,22 @@ def posting_block(sandbox: Sandbox, persona: Persona) -> str:
     return ""
 
 
-def video_problem(facts: Facts, persona: Persona) -> str:
+def inbox_block(sandbox: Sandbox, persona: Persona) -> str:
+    """Return the error code that keeps a draft from being delivered, or nothing."""
+    since = sandbox.clock.now() - 86_400
+    waiting = sum(
+        1
+        for publish in sandbox.state.publishes
+        if publish.account_id == persona.account_id and publish.to_inbox and publish.created_at >= since
+    )
+    return "spam_risk_too_many_pending_share" if waiting >= PENDING_SHARES else ""
+
+
+def video_problem(facts: Facts, persona: Persona, *, longest: float) -> str:
     """Return the fail_reason of a video, or nothing."""
     if facts.kind != "video" or facts.format not in ("MPEG-4", "QuickTime", "WebM") or facts.video_codec not in _CODECS:
         return "file_format_check_failed"
-    if not 1.0 <= facts.duration <= persona.max_duration_seconds + 0.5:
+    if not 1.0 <= facts.duration <= longest + 0.5:
         return "duration_check_failed"
     if not VIDEO_FPS[0] - 0.1 <= facts.fps <= VIDEO_FPS[1] + 0.1:
         return "frame_rate_check_failed"

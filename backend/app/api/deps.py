@@ -8,19 +8,28 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query, Request
 
 from app.composition import Container
 from app.db.unit_of_work import UnitOfWork, unit_of_work
 from app.domain.errors import InvalidToken, NotAuthenticated
+from app.domain.zones import find_zone
 from app.repositories.user_repository import Identity, UserRepository
 from app.services.account_service import AccountService
 from app.services.analytics_service import AnalyticsService
 from app.services.auth_service import AuthService, read_token
 from app.services.calendar_service import CalendarService
-from app.services.media_service import MediaService
+from app.services.connection_service import ConnectionService
+from app.services.event_service import EventService
+from app.services.media.library import MediaLibrary
+from app.services.media.renditions import MediaRenditions
+from app.services.media.serving import MediaServing
+from app.services.media.taking import MediaTaking
+from app.services.media.uploads import MediaUploads
 from app.services.post_service import PostService
+from app.services.publishing.removal import PlatformRemoval
 
 
 async def get_container(request: Request) -> Container:
@@ -79,6 +88,11 @@ async def current_user(claims: Claims, container: ContainerDep) -> Identity:
 CurrentUser = Annotated[Identity, Depends(current_user)]
 
 
+def zone_of(user: Identity) -> ZoneInfo:
+    """Return the user's own time zone, UTC when it is unknown here."""
+    return find_zone(user.timezone) or ZoneInfo("UTC")
+
+
 async def auth_service(uow: Uow, container: ContainerDep) -> AuthService:
     return AuthService(uow, container.token_rules, container.clock)
 
@@ -87,8 +101,40 @@ async def account_service(container: ContainerDep) -> AccountService:
     return container.accounts
 
 
-async def media_service(container: ContainerDep) -> MediaService:
-    return container.media
+async def connection_service(container: ContainerDep) -> ConnectionService:
+    return container.connections
+
+
+async def event_service(container: ContainerDep) -> EventService:
+    return container.events
+
+
+async def platform_removal(container: ContainerDep) -> PlatformRemoval:
+    return container.removal
+
+
+async def media_library(uow: Uow, container: ContainerDep) -> MediaLibrary:
+    return MediaLibrary(uow, container.adapters, container.addresses, container.clock)
+
+
+async def reading_media_library(uow: ReadingUow, container: ContainerDep) -> MediaLibrary:
+    return MediaLibrary(uow, container.adapters, container.addresses, container.clock)
+
+
+async def media_taking(container: ContainerDep) -> MediaTaking:
+    return container.media_taking
+
+
+async def media_uploads(container: ContainerDep) -> MediaUploads:
+    return container.media_uploads
+
+
+async def media_renditions(container: ContainerDep) -> MediaRenditions:
+    return container.media_renditions
+
+
+async def media_serving(container: ContainerDep) -> MediaServing:
+    return container.media_serving
 
 
 async def post_service(uow: Uow, container: ContainerDep) -> PostService:
@@ -109,7 +155,15 @@ async def analytics_service(uow: ReadingUow) -> AnalyticsService:
 
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 AccountServiceDep = Annotated[AccountService, Depends(account_service)]
-MediaServiceDep = Annotated[MediaService, Depends(media_service)]
+ConnectionServiceDep = Annotated[ConnectionService, Depends(connection_service)]
+EventServiceDep = Annotated[EventService, Depends(event_service)]
+RemovalDep = Annotated[PlatformRemoval, Depends(platform_removal)]
+MediaLibraryDep = Annotated[MediaLibrary, Depends(media_library)]
+ReadingMediaLibraryDep = Annotated[MediaLibrary, Depends(reading_media_library)]
+MediaTakingDep = Annotated[MediaTaking, Depends(media_taking)]
+MediaUploadsDep = Annotated[MediaUploads, Depends(media_uploads)]
+MediaRenditionsDep = Annotated[MediaRenditions, Depends(media_renditions)]
+MediaServingDep = Annotated[MediaServing, Depends(media_serving)]
 PostServiceDep = Annotated[PostService, Depends(post_service)]
 ReadingPostServiceDep = Annotated[PostService, Depends(reading_post_service)]
 CalendarServiceDep = Annotated[CalendarService, Depends(calendar_service)]

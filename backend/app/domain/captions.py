@@ -8,16 +8,22 @@ from collections.abc import Iterable
 
 _HASHTAG = re.compile(r"(?<![\w&/])#(\w+)")
 _MENTION = re.compile(r"(?<![\w@/])@(\w[\w.]*)")
+_LINK = re.compile(r"https?://[^\s<>]+", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
 
-def compose(content: str, hashtags: Iterable[str] = ()) -> str:
-    """Return the caption that goes out: the content, an empty line, and the hashtags with their '#'."""
+def compose(content: str, hashtags: Iterable[str] = (), *, inline: bool = False) -> str:
+    """Return the caption that goes out: the content, and the hashtags that it does not hold already with their '#'.
+
+    They stand below an empty line, or, `inline`, right behind the text.
+    """
     text = content.strip()
-    tags = " ".join(f"#{tag.strip().lstrip('#')}" for tag in hashtags if tag.strip().lstrip("#"))
+    written = {tag.casefold() for tag in hashtags_in(text)}
+    names = [tag.strip().lstrip("#") for tag in hashtags]
+    tags = " ".join(f"#{name}" for name in names if name and name.casefold() not in written)
     if not tags:
         return text
-    return f"{text}\n\n{tags}" if text else tags
+    return f"{text}{' ' if inline else chr(10) * 2}{tags}" if text else tags
 
 
 def code_points(text: str) -> int:
@@ -33,6 +39,11 @@ def utf16_units(text: str) -> int:
 def hashtags_in(text: str) -> list[str]:
     """Return the hashtags written in a text, without '#', in order and with repetitions."""
     return _HASHTAG.findall(text)
+
+
+def links_in(text: str) -> list[str]:
+    """Return the web addresses written in a text, in order."""
+    return [link.rstrip(".,;:!?)'\"") for link in _LINK.findall(text)]
 
 
 def mentions_in(text: str) -> list[str]:

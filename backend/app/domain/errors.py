@@ -61,6 +61,11 @@ class AccountNotFound(AppError):
     detail = "Account not found"
 
 
+class ChoiceNotFound(AppError):
+    code, status, title = "choice_not_found", 404, "Not found"
+    detail = "This sign-in is no longer open. Start to connect the account again."
+
+
 class MetricsNotFound(AppError):
     code, status, title = "metrics_not_found", 404, "Not found"
     detail = "No metrics for this post yet"
@@ -69,6 +74,51 @@ class MetricsNotFound(AppError):
 class MediaNotFound(AppError):
     code, status, title = "media_not_found", 404, "Not found"
     detail = "File not found"
+
+
+class MediaInUse(AppError):
+    code, status, title = "media_in_use", 409, "File is used by a post"
+    detail = "A post that is still to go out uses this file. Remove it from the post, or delete the post, first."
+
+
+class MediaTooLarge(AppError):
+    code, status, title = "media_too_large", 413, "File too large"
+    detail = "The file is too large."
+
+
+class UploadNotFound(AppError):
+    code, status, title = "upload_not_found", 404, "Not found"
+    detail = "This upload does not exist or has expired. Begin it again."
+
+
+class UploadOffsetConflict(AppError):
+    code, status, title = "upload_offset_conflict", 409, "Upload continues elsewhere"
+    detail = "The upload does not continue at this offset. Ask for its offset with HEAD."
+
+
+class UploadBusy(AppError):
+    code, status, title = "upload_busy", 423, "Upload is being written"
+    detail = "Another request writes to this upload. Try again in a moment."
+
+
+class UploadChecksumMismatch(AppError):
+    code, status, title = "upload_checksum_mismatch", 460, "Checksum does not match"
+    detail = "The bytes that arrived are not the ones that were sent. Send them again."
+
+
+class TusVersionUnsupported(AppError):
+    code, status, title = "tus_version_unsupported", 412, "Version of tus not supported"
+    detail = "Send the header Tus-Resumable: 1.0.0."
+
+
+class UploadTypeUnsupported(AppError):
+    code, status, title = "upload_type_unsupported", 415, "Unsupported content type"
+    detail = "Send the bytes as application/offset+octet-stream."
+
+
+class StoreAway(AppError):
+    code, status, title = "media_store_away", 503, "Files cannot be reached"
+    detail = "The place where files are kept does not answer. Try again in a minute."
 
 
 class RouteNotFound(AppError):
@@ -106,6 +156,21 @@ class PostNotRetryable(AppError):
     detail = "Only a failed post can be retried"
 
 
+class PostNotPosted(AppError):
+    code, status, title = "post_not_posted", 400, "Post is not out"
+    detail = "Only a post that is out can be deleted at its platform."
+
+
+class DeleteNotPossible(AppError):
+    code, status, title = "delete_not_possible", 400, "Cannot be deleted from here"
+    detail = "This platform offers no way to delete a post from here. Delete it in its app."
+
+
+class InvalidSignature(AppError):
+    code, status, title = "invalid_signature", 401, "Signature is wrong"
+    detail = "The signature does not fit the body and the app's secret."
+
+
 class AccountNotConnected(AppError):
     code, status, title = "account_needs_reconnect", 400, "Account is not connected"
     detail = "This account is not connected. Reconnect it first."
@@ -135,6 +200,15 @@ class InvalidRequest(AppError):
     def __init__(self, errors: list[FieldError], detail: str | None = None) -> None:
         super().__init__(detail or (errors[0].msg if errors else None))
         self.errors = errors
+
+
+class MediaRefused(InvalidRequest):
+    """A file that is not taken; the field's type is the reason's name."""
+
+    code, title = "media_refused", "File is not taken"
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__([FieldError(("body", "file"), sentence, reason)], sentence)
 
 
 class IdempotencyKeyReused(InvalidRequest):

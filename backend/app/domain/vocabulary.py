@@ -30,6 +30,31 @@ class AccountMode(StrEnum):
     live = "live"
 
 
+class LiveStatus(StrEnum):
+    """What is known of a published post after a second look."""
+
+    pending = "pending"
+    seen = "seen"
+    waiting = "waiting"
+    missing = "missing"
+    unknown = "unknown"
+    deleted = "deleted"
+
+
+class CommentStatus(StrEnum):
+    """How far a post's first comment is."""
+
+    pending = "pending"
+    posted = "posted"
+    failed = "failed"
+    unknown = "unknown"
+
+
+class FollowUpKind(StrEnum):
+    first_comment = "first_comment"
+    live = "live"
+
+
 class Step(StrEnum):
     """Where a publication stands. `submit` means the intent is committed: whoever finds it orphaned reconciles."""
 
@@ -54,6 +79,8 @@ EDITABLE = frozenset({PostStatus.draft, PostStatus.scheduled, PostStatus.on_hold
 
 ADVANCE = "publishing.advance"
 """Name of the hint that something is due now."""
+MAKE_MEDIA = "media.work"
+"""Name of the hint that a rendition was asked for."""
 HOLD_NEEDS_RECONNECT = "account_needs_reconnect"
 HOLD_DISCONNECTED = "account_disconnected"
 HOLD_TOO_LATE = "too_late"

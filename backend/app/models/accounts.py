@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -23,7 +24,11 @@ from app.models.base import Base, CreatedAt, PrimaryId, Timestamp, UpdatedAt
 
 class SocialAccount(Base):
     __tablename__ = "social_accounts"
-    __table_args__ = (UniqueConstraint("user_id", "platform", "account_id_external"),)
+    __table_args__ = (
+        UniqueConstraint("user_id", "platform", "account_id_external"),
+        Index("ix_social_accounts_owner_ids_external", "owner_ids_external", postgresql_using="gin"),
+        Index("ix_social_accounts_checked_at", "checked_at", postgresql_where=text("status = 'connected'")),
+    )
 
     id: Mapped[PrimaryId]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
@@ -35,6 +40,16 @@ class SocialAccount(Base):
     status_reason: Mapped[str | None] = mapped_column(Text)
     avatar_url: Mapped[str | None] = mapped_column(Text)
     granted_scopes: Mapped[list[str]] = mapped_column(ARRAY(String(128)), server_default=text("'{}'"), default=list)
+    login: Mapped[str] = mapped_column(String(32), server_default="", default="")
+    """How its owner signed in, where the platform knows several ways; empty before the first time."""
+    owner_ids_external: Mapped[list[str]] = mapped_column(
+        postgresql.ARRAY(String(128)), server_default=text("'{}'"), default=list
+    )
+    """Ids under which the platform may speak of its owner: in deauthorize and data-deletion calls."""
+    checked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the platform last said that the tokens work."""
+    access_ends_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When access ends unless the owner connects again; null while renewing goes on by itself."""
     connected_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_posted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     token_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -80,7 +95,23 @@ class OAuthState(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     account_id: Mapped[UUID | None] = mapped_column(ForeignKey("social_accounts.id", ondelete="CASCADE"))
     platform: Mapped[str] = mapped_column(String(32))
+    login: Mapped[str] = mapped_column(String(32), server_default="", default="")
     code_verifier: Mapped[str | None] = mapped_column(String(255))
+    expires_at: Mapped[Timestamp]
+    created_at: Mapped[CreatedAt]
+
+
+class ConnectionChoice(Base):
+    """Profiles that one sign-in opened, waiting for their owner to pick; tokens encrypted with the row's id."""
+
+    __tablename__ = "connection_choices"
+
+    id: Mapped[PrimaryId]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    platform: Mapped[str] = mapped_column(String(32))
+    login: Mapped[str] = mapped_column(String(32))
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    key_version: Mapped[str] = mapped_column(String(16))
     expires_at: Mapped[Timestamp]
     created_at: Mapped[CreatedAt]
 

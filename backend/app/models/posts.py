@@ -57,6 +57,11 @@ class Post(Base):
     platform_post_id: Mapped[str | None] = mapped_column(String(255))
     permalink: Mapped[str | None] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    live_status: Mapped[str | None] = mapped_column(String(16))
+    """What the second look after publishing found (`domain.vocabulary.LiveStatus`); null before it."""
+    live_checked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    first_comment_status: Mapped[str | None] = mapped_column(String(16))
+    first_comment_error: Mapped[str | None] = mapped_column(Text)
     group_id: Mapped[UUID | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
@@ -137,6 +142,29 @@ class PublicationAttempt(Base):
     started_at: Mapped[Timestamp]
     duration_ms: Mapped[int | None] = mapped_column(Integer)
     worker: Mapped[str | None] = mapped_column(String(128))
+
+
+class FollowUp(Base):
+    """Something to do for a post once it is out: write its first comment, look whether it is really there."""
+
+    __tablename__ = "follow_ups"
+    __table_args__ = (
+        UniqueConstraint("post_id", "kind"),
+        Index("ix_follow_ups_due_at", "due_at", postgresql_where=text("done_at IS NULL")),
+    )
+
+    id: Mapped[PrimaryId]
+    post_id: Mapped[UUID] = mapped_column(ForeignKey("posts.id", ondelete="CASCADE"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("social_accounts.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    due_at: Mapped[Timestamp]
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"), default=0)
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the one call was about to be made; one without an answer is looked up, not repeated."""
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[CreatedAt]
 
 
 class MediaLoan(Base):

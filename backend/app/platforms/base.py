@@ -6,11 +6,14 @@ database, no settings and no other platform; the engine knows only this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from app.platforms.limits import PlatformRules
 
 JSON = dict[str, Any]
 
@@ -32,6 +35,13 @@ class MediaItem:
     duration_seconds: float | None = None
     codec: str | None = None
     frame_rate: float | None = None
+    audio_codec: str | None = None
+    rotation_degrees: int | None = None
+    """How players turn it; width and height are those after turning."""
+    is_variable_frame_rate: bool | None = None
+    color_space: str | None = None
+    """`srgb`, or what else the file says: `display-p3`, `adobe-rgb`, `cmyk`, `bt2020`."""
+    alt_text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +103,30 @@ class Auth:
 
 
 class MediaBytes(Protocol):
-    """Gives an adapter the bytes of a post's media, or an address of ours under which the platform may fetch them."""
+    """Gives an adapter the bytes of a post's media, or an address of ours under which the platform may fetch them.
+
+    Every method raises `FixContent` when the file is gone for good, and `RetryLater` when it cannot be read just now.
+    """
+
+    async def size(self, item: MediaItem) -> int:
+        """Return the file's true size in bytes."""
+        ...
 
     async def read(self, item: MediaItem) -> bytes:
-        """Return the whole file. Raises `FixContent` when it cannot be fetched."""
+        """Return the whole file. For pictures: a video is read in parts."""
+        ...
+
+    async def read_part(self, item: MediaItem, start: int, end: int) -> bytes:
+        """Return the bytes from `start` up to, not including, `end`."""
+        ...
+
+    def stream(self, item: MediaItem, start: int = 0) -> AsyncIterator[bytes]:
+        """Give the file from `start` on in small pieces, never all of it in memory."""
+        ...
+
+    async def address(self, item: MediaItem) -> str:
+        """Return an ASCII address from which the platform can fetch the file for the next 24 hours or longer: that of
+        the file itself, or a signed one of ours."""
         ...
 
     async def lend(self, item: MediaItem, name: str) -> str:
@@ -205,6 +235,8 @@ class Grant:
     refresh_expires_at: datetime | None = None
     refresh_due_at: datetime | None = None
     """When to refresh ahead of expiry; `None` when the token does not expire."""
+    ends_at: datetime | None = None
+    """When access ends unless the owner signs in again; `None` where renewing goes on by itself."""
     scopes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -220,6 +252,8 @@ class ConnectedProfile:
     usable: bool = True
     problem: str | None = None
     """Why it cannot be used, as a sentence for the owner."""
+    owner_ids: tuple[str, ...] = ()
+    """Every id under which the platform may speak of its owner, in deauthorize and data-deletion calls."""
 
 
 @dataclass(frozen=True)
@@ -232,11 +266,12 @@ class AuthorizeRequest:
 
 @dataclass(frozen=True)
 class PostRef:
-    """A published post whose numbers are wanted."""
+    """A published post; `data` is that of its last `Progress`."""
 
     platform_post_id: str
     post_type: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -344,12 +379,17 @@ class Permanent(PlatformError):
 
 
 class Connector(Protocol):
-    def authorize(self, *, state: str, redirect_uri: str) -> AuthorizeRequest: ...
+    logins: tuple[str, ...]
+    """The ways to sign in, the usual one first. Most platforms have one."""
+
+    def authorize(self, *, state: str, redirect_uri: str, login: str) -> AuthorizeRequest:
+        """Return the consent page's address for one of `logins`."""
+        ...
 
     async def exchange(
-        self, *, code: str, redirect_uri: str, code_verifier: str | None, now: datetime
+        self, *, code: str, redirect_uri: str, code_verifier: str | None, login: str, now: datetime
     ) -> list[ConnectedProfile]:
-        """Turn the code of a callback into connected profiles, long-lived tokens included."""
+        """Turn the code of a callback into profiles, long-lived tokens included; those that cannot be used say why."""
         ...
 
     async def refresh(self, grant: Grant, *, account_id_external: str, now: datetime) -> Grant:
@@ -364,22 +404,9 @@ class Connector(Protocol):
         """Give the grant back, best effort: failures are swallowed."""
         ...
 
-
-@dataclass(frozen=True)
-class PlatformRules:
-    """Limits as data, served to the composer. Units are in the names."""
-
-    caption_max_chars: int
-    hashtags_max: int | None
-    mentions_max: int | None
-    images_max: int
-    image_max_bytes: int
-    image_types: tuple[str, ...]
-    video_max_bytes: int
-    video_types: tuple[str, ...]
-    video_min_seconds: float
-    video_max_seconds: float
-    post_types: tuple[str, ...]
+    async def subscribe(self, auth: Auth) -> None:
+        """Ask the platform to report this account's events to our webhook, best effort: failures are swallowed."""
+        ...
 
 
 class Publisher(Protocol):
@@ -391,6 +418,10 @@ class Publisher(Protocol):
 
     def validate(self, draft: Draft, facts: AccountFacts) -> list[Finding]:
         """Return every problem the platform would have with this draft. Pure: no I/O, same answer twice."""
+        ...
+
+    async def facts(self, auth: Auth) -> AccountFacts:
+        """Ask the platform what this account may do now: for the composer, before its owner decides."""
         ...
 
     async def prepare(self, auth: Auth, draft: Draft, done: Progress, media: MediaBytes) -> Progress:
@@ -421,6 +452,53 @@ class PublicId:
     permalink: str | None
 
 
+class Sight(StrEnum):
+    """What a second look after publishing found."""
+
+    seen = "seen"
+    waiting = "waiting"
+    """It was delivered, but is not public before its owner has finished it in the platform's app."""
+    missing = "missing"
+    unknown = "unknown"
+    """The platform offers no way to look: a post for friends only, say."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The result of a second look; `permalink` where the platform names it now."""
+
+    sight: Sight
+    permalink: str | None = None
+
+
+class Aftercare(Protocol):
+    """What can be done with a post that is out."""
+
+    async def find(self, auth: Auth, post: PostRef) -> Seen:
+        """Look whether the post is there. Raises for every failure that says nothing about the post."""
+        ...
+
+    def can_comment(self, auth: Auth, post: PostRef) -> bool:
+        """Whether a first comment can be written under this post with this connection."""
+        ...
+
+    async def comment(self, auth: Auth, post: PostRef, text: str) -> str:
+        """Write a comment and return its id. Raises `OutcomeUnknown` when the answer was lost: see `find_comment`."""
+        ...
+
+    async def find_comment(self, auth: Auth, post: PostRef, text: str) -> str | None:
+        """Return the id of the account's own comment with this text, if there is one."""
+        ...
+
+    def can_delete(self, auth: Auth, post: PostRef) -> bool:
+        """Whether the post can be deleted from here with this connection."""
+        ...
+
+    async def delete(self, auth: Auth, post: PostRef) -> None:
+        """Delete the post at the platform; one that is gone already counts as deleted."""
+        ...
+
+
 class MetricsReader(Protocol):
     batch_size: int
 
@@ -442,3 +520,4 @@ class PlatformAdapter:
     connector: Connector
     publisher: Publisher
     metrics: MetricsReader
+    aftercare: Aftercare

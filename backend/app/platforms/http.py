@@ -13,7 +13,7 @@ import logging
 import re
 import ssl
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -160,12 +160,13 @@ class PlatformHttp:
         headers: Mapping[str, str],
         fault_of: Callable[[Answer], Fault | None],
         auth: Auth | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
         form: Mapping[str, str] | None = None,
         files: Mapping[str, Any] | None = None,
         total: float | None = None,
     ) -> Answer:
-        """Make one call and return what came back, refusals included.
+        """Make one call and return what came back, refusals included. Content that is given piece by piece needs its
+        `content-length` among the headers, and is sent once.
 
         Raises `RetryLater` when nothing was sent or nothing could have become public, `OutcomeUnknown` when a submit
         went unanswered. A read is repeated once after a connection error, nothing else ever is.

@@ -254,6 +254,11 @@ class GraphClient:
             auth, operation, "POST", url, purpose, _json_headers(auth.access_token), content=encode_json(body)
         )
 
+    async def delete(self, auth: Auth, operation: str, path: str, *, purpose: Purpose = Purpose.stage) -> JSON:
+        """Remove something."""
+        url = self._url(auth.access_token, path, "")
+        return await self.send(auth, operation, "DELETE", url, purpose, _headers(auth.access_token))
+
     async def upload(
         self, auth: Auth, operation: str, path: str, form: Mapping[str, str], files: Mapping[str, Any]
     ) -> JSON:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.platforms.base import PlatformAdapter
+from app.platforms.facebook.aftercare import FacebookAftercare
 from app.platforms.facebook.client import FacebookClient, FacebookConfig
 from app.platforms.facebook.connect import FacebookConnector
 from app.platforms.facebook.metrics import FacebookMetrics
 from app.platforms.facebook.publish import FacebookPublisher
 from app.platforms.http import PlatformHttp
+from app.platforms.instagram.aftercare import InstagramAftercare
 from app.platforms.instagram.client import InstagramClient, InstagramConfig
 from app.platforms.instagram.connect import InstagramConnector
 from app.platforms.instagram.metrics import InstagramMetrics
 from app.platforms.instagram.publish import InstagramPublisher
+from app.platforms.tiktok.aftercare import TikTokAftercare
 from app.platforms.tiktok.client import TikTokClient, TikTokConfig
 from app.platforms.tiktok.connect import TikTokConnector
 from app.platforms.tiktok.metrics import TikTokMetrics
@@ -47,17 +50,19 @@ def build_adapters(
     if instagram is not None:
         ig = InstagramClient(instagram)
         adapters["instagram"] = PlatformAdapter(
-            "instagram", InstagramConnector(ig), InstagramPublisher(ig), InstagramMetrics(ig)
+            "instagram", InstagramConnector(ig), InstagramPublisher(ig), InstagramMetrics(ig), InstagramAftercare(ig)
         )
         connections.append(ig.http)
     if facebook is not None:
         fb = FacebookClient(facebook)
         adapters["facebook"] = PlatformAdapter(
-            "facebook", FacebookConnector(fb), FacebookPublisher(fb), FacebookMetrics(fb)
+            "facebook", FacebookConnector(fb), FacebookPublisher(fb), FacebookMetrics(fb), FacebookAftercare(fb)
         )
         connections.append(fb.http)
     if tiktok is not None:
         tt = TikTokClient(tiktok)
-        adapters["tiktok"] = PlatformAdapter("tiktok", TikTokConnector(tt), TikTokPublisher(tt), TikTokMetrics(tt))
+        adapters["tiktok"] = PlatformAdapter(
+            "tiktok", TikTokConnector(tt), TikTokPublisher(tt), TikTokMetrics(tt), TikTokAftercare(tt)
+        )
         connections.append(tt.http)
     return Adapters(adapters, tuple(connections))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, exists, func, select, text, update
@@ -55,6 +55,8 @@ class AccountRepository:
         account_name: str,
         avatar_url: str | None,
         mode: str,
+        login: str,
+        owner_ids: list[str],
         scopes: list[str],
         now: datetime,
     ) -> SocialAccount:
@@ -65,6 +67,8 @@ class AccountRepository:
             "mode": mode,
             "status": AccountStatus.connected,
             "status_reason": None,
+            "login": login,
+            "owner_ids_external": owner_ids,
             "granted_scopes": scopes,
             "connected_at": now,
         }
@@ -83,7 +87,9 @@ class AccountRepository:
         )
         return account
 
-    async def add_pending(self, user_id: UUID, *, platform: str, account_name: str, mode: str) -> SocialAccount:
+    async def add_pending(
+        self, user_id: UUID, *, platform: str, account_name: str, mode: str, login: str
+    ) -> SocialAccount:
         """Insert an account that waits for its owner's consent at the platform."""
         account = SocialAccount(
             id=new_id(),
@@ -91,6 +97,7 @@ class AccountRepository:
             platform=platform,
             account_name=account_name,
             mode=mode,
+            login=login,
             status=AccountStatus.disconnected,
             status_reason="Waiting for consent at the platform.",
         )
@@ -146,6 +153,80 @@ class AccountRepository:
             .values(status=AccountStatus.expired, status_reason=reason, updated_at=func.now())
         )
 
+    async def posts_at_risk(self, user_id: UUID) -> dict[UUID, int]:
+        """Return how many scheduled posts of each account come after its access ends."""
+        rows = await self._session.execute(
+            text("""
+            SELECT account.id, count(*) AS posts FROM social_accounts account
+            JOIN posts post ON post.account_id = account.id AND post.user_id = account.user_id
+                AND post.status = 'scheduled' AND post.scheduled_for > account.access_ends_at
+            WHERE account.user_id = :user_id AND account.status = 'connected' AND account.access_ends_at IS NOT NULL
+            GROUP BY account.id
+            """),
+            {"user_id": user_id},
+        )
+        return {row.id: row.posts for row in rows}
+
+    async def take_due_for_check(self, *, every: timedelta, again: timedelta, limit: int) -> list[SocialAccount]:
+        """Return connected accounts that were not asked about for `every`; one that fails comes up after `again`."""
+        due = (
+            select(SocialAccount.id)
+            .where(
+                SocialAccount.status == AccountStatus.connected,
+                SocialAccount.checked_at <= func.clock_timestamp() - every,
+            )
+            .order_by(SocialAccount.checked_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        rows = await self._session.scalars(
+            update(SocialAccount)
+            .where(SocialAccount.id.in_(due.scalar_subquery()))
+            .values(checked_at=func.clock_timestamp() - every + again)
+            .returning(SocialAccount)
+        )
+        return list(rows)
+
+    async def note_checked(self, account_id: UUID) -> None:
+        await self._session.execute(
+            update(SocialAccount).where(SocialAccount.id == account_id).values(checked_at=func.clock_timestamp())
+        )
+
+    async def others_of_owner(self, account_id: UUID, owner_ids: list[str]) -> bool:
+        """Whether the same person at the platform has another account connected here."""
+        rows = await self._session.execute(
+            select(SocialAccount.id)
+            .where(
+                SocialAccount.id != account_id,
+                SocialAccount.status == AccountStatus.connected,
+                SocialAccount.owner_ids_external.overlap(owner_ids),
+            )
+            .limit(1)
+        )
+        return rows.first() is not None
+
+    async def of_owner(self, platforms: list[str], owner_id: str) -> list[SocialAccount]:
+        """Return every account, of any user, that the platform means by this owner's id."""
+        rows = await self._session.scalars(
+            select(SocialAccount)
+            .where(SocialAccount.platform.in_(platforms), SocialAccount.owner_ids_external.contains([owner_id]))
+            .order_by(SocialAccount.id)
+        )
+        return list(rows)
+
+    async def of_external(self, platform: str, external: str) -> list[SocialAccount]:
+        """Return every connected account, of any user, with this identity at the platform."""
+        rows = await self._session.scalars(
+            select(SocialAccount)
+            .where(
+                SocialAccount.platform == platform,
+                SocialAccount.account_id_external == external,
+                SocialAccount.status == AccountStatus.connected,
+            )
+            .order_by(SocialAccount.id)
+        )
+        return list(rows)
+
     # Sign-ins under way
 
     async def add_state(
@@ -155,6 +236,7 @@ class AccountRepository:
         user_id: UUID,
         account_id: UUID | None,
         platform: str,
+        login: str,
         code_verifier: str | None,
         expires_at: datetime,
     ) -> None:
@@ -164,6 +246,7 @@ class AccountRepository:
                 user_id=user_id,
                 account_id=account_id,
                 platform=platform,
+                login=login,
                 code_verifier=code_verifier,
                 expires_at=expires_at,
             )

@@ -52,6 +52,7 @@ class CredentialRepository:
         key_version: str,
         expires_at: datetime | None,
         refresh_due_at: datetime | None,
+        ends_at: datetime | None,
     ) -> None:
         """Replace the tokens of an account and end any refresh under way."""
         await self._session.execute(
@@ -73,8 +74,23 @@ class CredentialRepository:
             },
         )
         await self._session.execute(
-            text("UPDATE social_accounts SET token_expires_at = :at, updated_at = now() WHERE id = :id"),
-            {"id": account_id, "at": expires_at},
+            text("""
+            UPDATE social_accounts SET token_expires_at = :at, access_ends_at = :ends_at,
+                checked_at = clock_timestamp(), updated_at = now()
+            WHERE id = :id
+            """),
+            {"id": account_id, "at": expires_at, "ends_at": ends_at},
+        )
+
+    async def access_ends_with_token(self, account_id: UUID) -> None:
+        """Note that the token cannot be renewed at present: access ends when it expires."""
+        await self._session.execute(
+            text("""
+            UPDATE social_accounts SET updated_at = now(),
+                access_ends_at = LEAST(COALESCE(access_ends_at, token_expires_at), token_expires_at)
+            WHERE id = :id
+            """),
+            {"id": account_id},
         )
 
     async def erase(self, account_id: UUID) -> None:

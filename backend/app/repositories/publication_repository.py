@@ -139,6 +139,20 @@ VALUES (:id, :post_id, :user_id, :account_id, :platform, clock_timestamp(), cloc
 ON CONFLICT (post_id) DO NOTHING
 """)
 
+_FOLLOW_UP = text("""
+WITH told AS (
+    UPDATE posts SET live_status = 'pending', live_checked_at = NULL, first_comment_error = NULL,
+        first_comment_status = CASE WHEN CAST(:has_comment AS boolean) THEN 'pending' END
+    WHERE id = :post_id
+)
+INSERT INTO follow_ups (id, post_id, account_id, kind, due_at)
+SELECT wanted.id, :post_id, :account_id, wanted.kind, clock_timestamp() + wanted.wait
+FROM (VALUES (CAST(:live_id AS uuid), 'live', CAST(:look_after AS interval)),
+             (CAST(:comment_id AS uuid), 'first_comment', interval '0')) wanted(id, kind, wait)
+WHERE wanted.kind = 'live' OR CAST(:has_comment AS boolean)
+ON CONFLICT (post_id, kind) DO NOTHING
+""")
+
 _WAKE_LANE = text("""
 INSERT INTO publishing_lanes (account_id, due_at) VALUES (:account_id, :due_at)
 ON CONFLICT (account_id) DO UPDATE SET
@@ -204,6 +218,14 @@ class Due:
     credential_version: int | None
     token_expires_at: datetime | None
     refresh_due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LastProgress:
+    """A run and the adapter's own notes in it."""
+
+    id: UUID
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -364,6 +386,20 @@ class PublicationRepository:
             },
         )
 
+    async def follow_up(self, due: Due, *, look_after: timedelta, has_comment: bool) -> None:
+        """Plan what is to be done for a post that went out: look at it once more, and write its first comment."""
+        await self._session.execute(
+            _FOLLOW_UP,
+            {
+                "post_id": due.post_id,
+                "account_id": due.account_id,
+                "live_id": new_id(),
+                "comment_id": new_id(),
+                "look_after": look_after,
+                "has_comment": has_comment,
+            },
+        )
+
     async def journal(self, publication_id: UUID, entries: Sequence[dict[str, Any]], *, worker: str) -> None:
         if entries:
             await self._session.execute(
@@ -419,6 +455,18 @@ class PublicationRepository:
             {"late": LATE_AFTER},
         )
         return int(row.scalar_one())
+
+    async def last_progress(self, post_id: UUID) -> LastProgress | None:
+        """Return what the adapter noted in the newest run of a post."""
+        rows = await self._session.execute(
+            text("""
+            SELECT id, COALESCE(progress -> 'data', '{}') AS data FROM publications
+            WHERE post_id = :post_id ORDER BY run DESC LIMIT 1
+            """),
+            {"post_id": post_id},
+        )
+        row = rows.first()
+        return LastProgress(row.id, row.data) if row else None
 
     async def story(self, post_id: UUID) -> list[dict[str, Any]]:
         """Return every journal entry of a post, oldest first."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from app.domain.hashtags import clean_hashtag
-from app.domain.vocabulary import Platform, PostStatus
+from app.domain.vocabulary import CommentStatus, LiveStatus, Platform, PostStatus
 from app.schemas.common import Body, Moment, Read, Storable
 
 
@@ -114,6 +114,11 @@ class MediaRead(Read):
     duration_seconds: float | None
     codec: str | None
     frame_rate: float | None
+    audio_codec: str | None = None
+    rotation_degrees: int | None = None
+    is_variable_frame_rate: bool | None = None
+    color_space: str | None = None
+    alt_text: str | None = None
 
 
 class PostRead(Read):
@@ -134,6 +139,10 @@ class PostRead(Read):
     platform_post_id: str | None
     permalink: str | None
     attempts: int
+    live_status: LiveStatus | None
+    live_checked_at: datetime | None
+    first_comment_status: CommentStatus | None
+    first_comment_error: str | None
     group_id: UUID | None
     created_at: datetime
     updated_at: datetime
@@ -183,7 +192,13 @@ class AccountFindings(Read):
     platform: Platform
     post_type: str
     valid: bool
+    text: str
+    """As it would go out, with its hashtags where they belong."""
+    text_length: int
+    text_max: int
     problems: list[FindingRead]
+    warnings: list[FindingRead]
+    """What does not prevent the post now and may later."""
 
 
 class Validation(Read):

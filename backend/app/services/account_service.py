@@ -1,25 +1,25 @@
-"""Connecting profiles and Pages, and letting them go."""
+"""Connected accounts: what they are, whether they still work, what they may do, and letting them go."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from app.db.engine import Sessions
-from app.db.unit_of_work import Send, unit_of_work
-from app.domain.errors import AccountNotFound, ConnectRefused, InvalidState, PlatformUnavailable
-from app.domain.vocabulary import ADVANCE, HOLD_DISCONNECTED, AccountMode, AccountStatus, Platform
+from app.db.unit_of_work import unit_of_work
+from app.domain.errors import AccountNotConnected, AccountNotFound, PlatformUnavailable
+from app.domain.forecast import access_forecast
+from app.domain.vocabulary import HOLD_DISCONNECTED, AccountStatus
 from app.kit.clock import Clock
+from app.kit.crypto import KeyRingError
 from app.models import SocialAccount
-from app.platforms.base import ConnectedProfile, PlatformAdapter, PlatformError, ReconnectAccount, RetryLater
+from app.platforms.base import AccountFacts, PlatformAdapter, PlatformError, ReconnectAccount, RefreshToken
 from app.repositories.account_repository import AccountRepository
 from app.repositories.credential_repository import CredentialRepository
 from app.repositories.hold_repository import HoldRepository
@@ -27,58 +27,65 @@ from app.services.token_service import TokenService
 
 log = structlog.get_logger()
 
-STATE_LIFE = timedelta(minutes=10)
-
-
-class SandboxConsent(Protocol):
-    """Does on the sandbox's consent page what a person would do."""
-
-    async def approve(self, authorization_url: str, *, account_name: str, account_id_external: str | None) -> str:
-        """Approve and return the address the browser would be sent to. Raises `RetryLater`."""
-        ...
+CHECK_EVERY = timedelta(days=1)
+CHECK_AGAIN = timedelta(hours=1)
+"""When a check that could not be made is tried again: it says nothing about the account."""
 
 
 @dataclass(frozen=True)
 class AccountView:
-    """An account, and where to send its owner if it waits for consent."""
+    """An account, and what will happen to its scheduled posts."""
 
     account: SocialAccount
+    posts_at_risk: int = 0
+    """Scheduled posts after access ends."""
+    forecast: str | None = None
     authorization_url: str | None = None
+
+
+@dataclass(frozen=True)
+class AccountCapabilities:
+    """What the platform says that an account may do at this moment."""
+
+    account: SocialAccount
+    as_of: datetime
+    facts: Mapping[str, Any]
 
 
 class AccountService:
     """Works in steps of its own: platforms are called between transactions, never inside one."""
 
     def __init__(
-        self,
-        *,
-        sessions: Sessions,
-        adapters: Mapping[str, PlatformAdapter],
-        tokens: TokenService,
-        consent: SandboxConsent,
-        modes: Mapping[str, AccountMode],
-        public_base: str,
-        late_grace: timedelta,
-        clock: Clock,
-        send: Send | None,
+        self, *, sessions: Sessions, adapters: Mapping[str, PlatformAdapter], tokens: TokenService, clock: Clock
     ) -> None:
         self._sessions = sessions
         self._adapters = adapters
         self._tokens = tokens
-        self._consent = consent
-        self._modes = modes
-        self._public_base = public_base
-        self._late_grace = late_grace
         self._clock = clock
-        self._send = send
 
-    def redirect_uri(self, platform: str) -> str:
-        """Return the callback address to register with the platform's app."""
-        return f"{self._public_base}/api/v1/accounts/oauth/{platform}/callback"
-
-    async def list_of(self, user_id: UUID) -> list[SocialAccount]:
+    async def list_of(self, user_id: UUID, *, zone: ZoneInfo) -> list[AccountView]:
+        """Return every account, oldest first, with its forecast."""
         async with unit_of_work(self._sessions) as uow:
-            return await AccountRepository(uow.session).list_of(user_id)
+            rows = AccountRepository(uow.session)
+            accounts = await rows.list_of(user_id)
+            at_risk = await rows.posts_at_risk(user_id)
+        return [self._view(account, at_risk.get(account.id, 0), zone) for account in accounts]
+
+    async def view(self, user_id: UUID, account_id: UUID, *, zone: ZoneInfo) -> AccountView:
+        """Raises `AccountNotFound`, also for somebody else's."""
+        async with unit_of_work(self._sessions) as uow:
+            rows = AccountRepository(uow.session)
+            account = await rows.find(user_id, account_id)
+            at_risk = await rows.posts_at_risk(user_id)
+        if account is None:
+            raise AccountNotFound
+        return self._view(account, at_risk.get(account.id, 0), zone)
+
+    def _view(self, account: SocialAccount, posts: int, zone: ZoneInfo) -> AccountView:
+        if account.access_ends_at is None or account.status != AccountStatus.connected:
+            return AccountView(account)
+        sentence = access_forecast(account.account_name, account.access_ends_at, posts, now=self._clock(), zone=zone)
+        return AccountView(account, posts, sentence)
 
     async def get(self, user_id: UUID, account_id: UUID) -> SocialAccount:
         """Raises `AccountNotFound`, also for somebody else's."""
@@ -88,121 +95,76 @@ class AccountService:
             raise AccountNotFound
         return account
 
-    async def connect(
-        self, user_id: UUID, *, platform: Platform, account_name: str, account_id_external: str | None
-    ) -> AccountView:
-        """Connect at once on the sandbox; on a live platform return an account that waits for consent."""
-        if self._modes[platform] is AccountMode.live:
-            async with unit_of_work(self._sessions) as uow:
-                account = await AccountRepository(uow.session).add_pending(
-                    user_id, platform=platform, account_name=account_name, mode=AccountMode.live
-                )
-            return AccountView(account, await self.start(user_id, platform, account_id=account.id))
-        url = await self.start(user_id, platform)
-        try:
-            answer = await self._consent.approve(
-                url, account_name=account_name, account_id_external=account_id_external
-            )
-        except RetryLater as error:
-            raise PlatformUnavailable(error.sentence) from error
-        query = parse_qs(urlsplit(answer).query)
-        accounts = await self.finish(
-            platform, state=query.get("state", [""])[0], code=query.get("code", [None])[0], refusal=None
-        )
-        return AccountView(accounts[0])
+    async def capabilities(self, user_id: UUID, account_id: UUID) -> AccountCapabilities:
+        """Ask the platform what the account may do now, for the composer.
 
-    async def start(self, user_id: UUID, platform: Platform, *, account_id: UUID | None = None) -> str:
-        """Begin a sign-in and return the address of the platform's consent page. The state works once."""
-        state = secrets.token_urlsafe(32)
-        request = self._adapters[platform].connector.authorize(state=state, redirect_uri=self.redirect_uri(platform))
-        async with unit_of_work(self._sessions) as uow:
-            await AccountRepository(uow.session).add_state(
-                state_hash=_digest(state),
-                user_id=user_id,
-                account_id=account_id,
-                platform=platform,
-                code_verifier=request.code_verifier,
-                expires_at=self._clock() + STATE_LIFE,
-            )
-        return request.url
-
-    async def reconnect(self, user_id: UUID, account_id: UUID) -> str:
-        """Return the consent address for an account that exists; its history is kept."""
+        Raises `AccountNotFound`, `AccountNotConnected`, `PlatformUnavailable`.
+        """
         account = await self.get(user_id, account_id)
-        return await self.start(user_id, Platform(account.platform), account_id=account.id)
+        if account.status != AccountStatus.connected:
+            raise AccountNotConnected(f"{account.account_name} is not connected. Reconnect it first.")
+        try:
+            facts = await self._facts(account)
+        except ReconnectAccount as error:
+            raise AccountNotConnected(error.sentence) from error
+        except PlatformError as error:
+            raise PlatformUnavailable(error.sentence) from error
+        return AccountCapabilities(account, self._clock(), facts.facts)
 
-    async def finish(
-        self, platform: Platform, *, state: str, code: str | None, refusal: str | None
-    ) -> list[SocialAccount]:
-        """Exchange the code of a callback and store what it opens.
+    async def _facts(self, account: SocialAccount) -> AccountFacts:
+        publisher = self._adapters[account.platform].publisher
+        external = account.account_id_external or ""
+        try:
+            auth = await self._tokens.speak_for(account.id, external=external, name=account.account_name)
+            return await publisher.facts(auth)
+        except RefreshToken:  # dead before its time: one new token, one more try
+            _, version = await self._tokens.current(account.id)
+            await self._tokens.refresh(account.id, seen_version=version)
+            auth = await self._tokens.speak_for(account.id, external=external, name=account.account_name)
+            return await publisher.facts(auth)
 
-        Raises `InvalidState`, `ConnectRefused`, `PlatformUnavailable`; then nothing was stored.
+    # Whether they still work
+
+    async def check_due(self, *, limit: int = 50) -> int:
+        """Ask the platforms about accounts that were not asked about for a day; return how many were asked about.
+
+        Only a platform that names the grant as dead ends a connection: a failure on the way changes nothing.
         """
         async with unit_of_work(self._sessions) as uow:
-            begun = await AccountRepository(uow.session).take_state(
-                _digest(state), platform=platform, now=self._clock()
+            due = await AccountRepository(uow.session).take_due_for_check(
+                every=CHECK_EVERY, again=CHECK_AGAIN, limit=limit
             )
-        if begun is None:
-            raise InvalidState
-        if not code:
-            raise ConnectRefused("The connection was cancelled at the platform." if refusal else None)
-        try:
-            profiles = await self._adapters[platform].connector.exchange(
-                code=code,
-                redirect_uri=self.redirect_uri(platform),
-                code_verifier=begun.code_verifier,
-                now=self._clock(),
-            )
-        except RetryLater as error:
-            raise PlatformUnavailable(error.sentence) from error
-        except PlatformError as error:
-            raise ConnectRefused(error.sentence) from error
-        usable = [profile for profile in profiles if profile.usable]
-        if not usable:
-            raise ConnectRefused(next((p.problem for p in profiles if p.problem), None))
-        return await self._store(begun.user_id, platform, usable, wanted=begun.account_id)
+        for account in due:
+            try:
+                await self._check(account)
+            except ReconnectAccount as error:
+                log.warning("account.check_lost", account_id=str(account.id), code=error.platform_code)
+            except (PlatformError, KeyRingError, OSError, TimeoutError) as error:
+                log.info("account.not_checked", account_id=str(account.id), error=type(error).__name__)
+        return len(due)
 
-    async def _store(
-        self, user_id: UUID, platform: Platform, profiles: list[ConnectedProfile], *, wanted: UUID | None
-    ) -> list[SocialAccount]:
-        now = self._clock()
-        async with unit_of_work(self._sessions, self._send) as uow:
+    async def _check(self, account: SocialAccount) -> None:
+        connector = self._adapters[account.platform].connector
+        external = account.account_id_external or ""
+        auth = await self._tokens.speak_for(account.id, external=external, name=account.account_name)
+        grant, version = await self._tokens.current(account.id)
+        works = await connector.check(auth)
+        if not works and grant.refresh_token is not None:
+            await self._tokens.refresh(account.id, seen_version=version)  # names the grant as dead, if it is
+            works = True
+        async with unit_of_work(self._sessions) as uow:
             rows = AccountRepository(uow.session)
-            waiting = await rows.find(user_id, wanted) if wanted else None
-            if waiting is not None and waiting.account_id_external is not None:
-                profiles = [p for p in profiles if p.account_id_external == waiting.account_id_external]
-                if not profiles:
-                    raise ConnectRefused(
-                        f"You signed in with another account. Sign in as {waiting.account_name} to reconnect it."
-                    )
-            await rows.lock_lanes(user_id, platform, [profile.account_id_external for profile in profiles])
-            if waiting is not None and waiting.account_id_external is None:
-                await rows.give_identity(waiting, profiles[0].account_id_external)
-            accounts = []
-            for profile in profiles:
-                account = await rows.connect(
-                    user_id,
-                    platform=platform,
-                    account_id_external=profile.account_id_external,
-                    account_name=profile.account_name,
-                    avatar_url=profile.avatar_url,
-                    mode=self._modes[platform],
-                    scopes=list(profile.grant.scopes),
-                    now=now,
-                )
-                await self._tokens.store(uow.session, account.id, profile.grant)
-                account.token_expires_at = profile.grant.expires_at
-                await HoldRepository(uow.session).resume(account.id, user_id=user_id, not_before=now - self._late_grace)
-                accounts.append(account)
-            uow.after_commit(ADVANCE)
-        return accounts
+            if works:
+                await rows.note_checked(account.id)
+            else:
+                reason = f"{account.platform.title()} no longer accepts this connection. Connect the account again."
+                await rows.mark_expired(account.id, reason=reason, seen_version=version)
+
+    # Letting go
 
     async def disconnect(self, user_id: UUID, account_id: UUID) -> SocialAccount:
         """Erase the tokens, put waiting posts on hold with the reason, and give the grant back at the platform."""
-        async with unit_of_work(self._sessions) as uow:
-            account = await AccountRepository(uow.session).find(user_id, account_id)
-        if account is None:
-            raise AccountNotFound
+        account = await self.get(user_id, account_id)
         grant = None
         try:
             grant, _ = await self._tokens.current(account_id)
@@ -221,10 +183,9 @@ class AccountService:
             assert fresh is not None
             await uow.session.refresh(fresh)
             fresh.token_expires_at = None
-        if grant is not None:
+            fresh.access_ends_at = None
+            # Revoking ends every connection that the same person made through the same app.
+            is_last = not await rows.others_of_owner(account_id, account.owner_ids_external)
+        if grant is not None and is_last:
             await self._adapters[account.platform].connector.revoke(grant)
         return fresh
-
-
-def _digest(state: str) -> str:
-    return hashlib.sha256(state.encode()).hexdigest()

@@ -70,15 +70,7 @@ class MetricsService:
 
     async def _read_account(self, account_id: UUID, items: list[DueMetrics]) -> int:
         adapter = self._adapters[items[0].platform]
-        grant, version = await self._tokens.current(account_id)
-        if self._tokens.needs_refresh(expires_at=grant.expires_at, refresh_due_at=grant.refresh_due_at):
-            grant, _ = await self._tokens.refresh(account_id, seen_version=version)
-        auth = Auth(
-            account_id=str(account_id),
-            account_id_external=items[0].account_id_external,
-            access_token=grant.access_token,
-            extra=grant.extra,
-        )
+        auth = await self._tokens.speak_for(account_id, external=items[0].account_id_external)
         known = [(item, item.platform_post_id) for item in items if item.platform_post_id is not None]
         known += await self._find_ids(auth, adapter, [item for item in items if item.platform_post_id is None])
         size = adapter.metrics.batch_size

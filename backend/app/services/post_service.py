@@ -25,6 +25,7 @@ from app.domain.vocabulary import ADVANCE, EDITABLE, AccountStatus, PostStatus
 from app.kit.clock import Clock
 from app.kit.ids import new_id
 from app.models import SocialAccount
+from app.platforms import limits
 from app.platforms.base import AccountFacts, Draft, Finding, MediaItem, PlatformAdapter
 from app.repositories.account_repository import AccountRepository
 from app.repositories.post_repository import PostFilter, PostRepository, PostRow, RenderedPost, make_cursor, read_cursor
@@ -65,6 +66,15 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class ComposedText:
+    """A text as it would go out; `length` and `most` are in the platform's own unit, `most` 0 where none is sent."""
+
+    text: str
+    length: int
+    most: int
+
+
+@dataclass(frozen=True)
 class PostPage:
     items: list[RenderedPost]
     total: int
@@ -101,7 +111,7 @@ class PostService:
         if len(urls) > MOST_FILES:
             sentence = f"{len(urls)} different files in one request: at most {MOST_FILES} are allowed."
             raise InvalidRequest([FieldError(("body", "media_urls"), sentence, "too_many_files")])
-        items, troubles = await self._media.look_at(urls)
+        items, troubles = await self._media.look_at(urls, user_id=user_id)
         return [self._checked(variant, found[variant.account_id], items, troubles) for variant in variants]
 
     def _checked(
@@ -136,6 +146,26 @@ class PostService:
         ]
         if errors:
             raise InvalidRequest(errors)
+
+    def warnings(self, checked: Checked, *, at: datetime | None) -> list[Finding]:
+        """Return what does not prevent a post now and may when its time comes."""
+        rules = self._adapters[checked.account.platform].publisher.rules
+        found = limits.warnings(rules, draft_of(checked))
+        ends_at = checked.account.access_ends_at
+        if at is None or ends_at is None or at <= ends_at:
+            return found
+        message = (
+            f"Access to {checked.account.account_name} ends before this time. Connect the account again, else the post "
+            "waits when its time comes."
+        )
+        return [*found, Finding("scheduled_for", "access_ends_before", message)]
+
+    def text_of(self, checked: Checked) -> ComposedText:
+        """Return a variant's text as it would go out, and how much of the platform's room it takes."""
+        rules = self._adapters[checked.account.platform].publisher.rules
+        text = limits.text_of(rules, draft_of(checked))
+        known = rules.post_types.get(checked.post_type)
+        return ComposedText(text, limits.TEXT_UNITS[rules.text_unit](text), known.text_max if known else 0)
 
     def check_time(self, at: datetime | None) -> None:
         """Raises `PastTime`."""
@@ -356,6 +386,11 @@ def require_connected(account: SocialAccount) -> None:
 
 def variant_of(row: PostRow) -> Variant:
     return Variant(row.account_id, row.content, tuple(row.media_urls), tuple(row.hashtags), row.options, row.post_type)
+
+
+def draft_of(checked: Checked) -> Draft:
+    variant = checked.variant
+    return Draft(variant.content, variant.hashtags, checked.media, checked.post_type, variant.options)
 
 
 def media_json(item: MediaItem) -> dict[str, Any]:

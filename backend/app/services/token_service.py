@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from app.db.engine import Sessions
 from app.db.unit_of_work import unit_of_work
 from app.kit.clock import Clock
 from app.kit.crypto import KeyRing, KeyRingError
-from app.platforms.base import Grant, PlatformAdapter, PlatformError, ReconnectAccount, RetryLater
+from app.platforms.base import Auth, CallRecord, Grant, PlatformAdapter, PlatformError, ReconnectAccount, RetryLater
 from app.repositories.account_repository import AccountRepository
 from app.repositories.credential_repository import CredentialRepository, StoredCredential
 
@@ -41,33 +41,20 @@ class TokenService:
 
     def seal(self, account_id: UUID, grant: Grant) -> tuple[bytes, str]:
         """Encrypt a grant for one account; it opens under no other account's id."""
-        plain = json.dumps(
-            {
-                "access_token": grant.access_token,
-                "expires_at": _iso(grant.expires_at),
-                "refresh_token": grant.refresh_token,
-                "refresh_expires_at": _iso(grant.refresh_expires_at),
-                "refresh_due_at": _iso(grant.refresh_due_at),
-                "scopes": list(grant.scopes),
-                "extra": dict(grant.extra),
-            }
-        )
-        return self._keyring.encrypt(plain.encode(), context=str(account_id))
+        return self.seal_json(str(account_id), grant_to_json(grant))
 
     def open(self, account_id: UUID, ciphertext: bytes, key_version: str) -> Grant:
         """Decrypt the grant of one account. Raises `KeyRingError`."""
-        value: dict[str, Any] = json.loads(
-            self._keyring.decrypt(ciphertext, version=key_version, context=str(account_id))
-        )
-        return Grant(
-            access_token=value["access_token"],
-            expires_at=_moment(value["expires_at"]),
-            refresh_token=value["refresh_token"],
-            refresh_expires_at=_moment(value["refresh_expires_at"]),
-            refresh_due_at=_moment(value["refresh_due_at"]),
-            scopes=tuple(value["scopes"]),
-            extra=value["extra"],
-        )
+        return grant_from_json(self.open_json(str(account_id), ciphertext, key_version))
+
+    def seal_json(self, context: str, value: Mapping[str, Any]) -> tuple[bytes, str]:
+        """Encrypt a JSON object; it opens under no other context."""
+        return self._keyring.encrypt(json.dumps(value).encode(), context=context)
+
+    def open_json(self, context: str, ciphertext: bytes, key_version: str) -> dict[str, Any]:
+        """Decrypt a JSON object. Raises `KeyRingError`."""
+        value: dict[str, Any] = json.loads(self._keyring.decrypt(ciphertext, version=key_version, context=context))
+        return value
 
     def needs_refresh(self, *, expires_at: datetime | None, refresh_due_at: datetime | None) -> bool:
         """Whether a token should be renewed before the next use. Those with more time are renewed in the background."""
@@ -82,6 +69,29 @@ class TokenService:
         if stored is None:
             raise ReconnectAccount("This account is not connected. Connect it again, then retry.")
         return self.open(account_id, stored.ciphertext, stored.key_version), stored.version
+
+    async def speak_for(
+        self,
+        account_id: UUID,
+        *,
+        external: str,
+        name: str = "",
+        journal: Callable[[CallRecord], None] = lambda _call: None,
+    ) -> Auth:
+        """Return what is needed to call the platform for an account, its token renewed when that is due.
+
+        Raises `ReconnectAccount` when there is no token, and what `refresh` raises.
+        """
+        grant, version = await self.current(account_id)
+        if self.needs_refresh(expires_at=grant.expires_at, refresh_due_at=grant.refresh_due_at):
+            grant, _ = await self.refresh(account_id, seen_version=version)
+        return Auth(
+            account_id=str(account_id),
+            account_id_external=external,
+            access_token=grant.access_token,
+            extra={**grant.extra, "account_name": name},
+            journal=journal,
+        )
 
     async def refresh(self, account_id: UUID, *, seen_version: int) -> tuple[Grant, int]:
         """Renew a token once, however many ask: whoever comes second gets the winner's token, or is told to wait.
@@ -133,10 +143,11 @@ class TokenService:
         return renewed, stored.version + 1
 
     async def _put_off(self, account_id: UUID, lease_id: UUID) -> None:
+        """Try again later; while renewing does not work, access ends with the token."""
         async with unit_of_work(self._sessions) as uow:
-            await CredentialRepository(uow.session).end_refresh(
-                account_id, lease_id=lease_id, retry_at=self._clock() + REFRESH_RETRY
-            )
+            credentials = CredentialRepository(uow.session)
+            await credentials.end_refresh(account_id, lease_id=lease_id, retry_at=self._clock() + REFRESH_RETRY)
+            await credentials.access_ends_with_token(account_id)
 
     async def _lose(self, account_id: UUID, lease_id: UUID, error: ReconnectAccount, *, seen_version: int) -> None:
         async with unit_of_work(self._sessions) as uow:
@@ -156,6 +167,7 @@ class TokenService:
             key_version=version,
             expires_at=grant.expires_at,
             refresh_due_at=grant.refresh_due_at,
+            ends_at=_access_ends_at(grant),
         )
 
     async def refresh_due(self, *, limit: int = 50) -> int:
@@ -189,6 +201,40 @@ class TokenService:
             if not batch:
                 return changed
             changed += len(batch)
+
+
+def grant_to_json(grant: Grant) -> dict[str, Any]:
+    """Return a grant as JSON: only ever to be encrypted."""
+    return {
+        "access_token": grant.access_token,
+        "expires_at": _iso(grant.expires_at),
+        "refresh_token": grant.refresh_token,
+        "refresh_expires_at": _iso(grant.refresh_expires_at),
+        "refresh_due_at": _iso(grant.refresh_due_at),
+        "ends_at": _iso(grant.ends_at),
+        "scopes": list(grant.scopes),
+        "extra": dict(grant.extra),
+    }
+
+
+def grant_from_json(value: Mapping[str, Any]) -> Grant:
+    return Grant(
+        access_token=value["access_token"],
+        expires_at=_moment(value["expires_at"]),
+        refresh_token=value["refresh_token"],
+        refresh_expires_at=_moment(value["refresh_expires_at"]),
+        refresh_due_at=_moment(value["refresh_due_at"]),
+        ends_at=_moment(value.get("ends_at")),
+        scopes=tuple(value["scopes"]),
+        extra=value["extra"],
+    )
+
+
+def _access_ends_at(grant: Grant) -> datetime | None:
+    """Return when access ends whatever we do; `None` while renewing goes on by itself."""
+    if grant.ends_at is not None:
+        return grant.ends_at
+    return grant.expires_at if grant.refresh_due_at is None else None
 
 
 def _iso(moment: datetime | None) -> str | None:

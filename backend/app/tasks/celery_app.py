@@ -7,6 +7,7 @@ import logging
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
+from app.domain.vocabulary import MAKE_MEDIA
 from app.settings import get_settings
 
 settings = get_settings()
@@ -15,17 +16,21 @@ DISPATCH = "publishing.dispatch"
 MAINTAIN = "publishing.maintain"
 COLLECT = "metrics.collect"
 REFRESH = "accounts.refresh"
+SWEEP_MEDIA = "media.sweep"
+CHECK = "accounts.check"
+FOLLOW_UP = "publishing.follow_up"
+EVENTS = "events.work"
 
 app = Celery("postpilot", broker=settings.broker_url, set_as_current=True)
 app.conf.update(
-    include=["app.tasks.publishing", "app.tasks.metrics", "app.tasks.accounts"],
+    include=["app.tasks.publishing", "app.tasks.metrics", "app.tasks.accounts", "app.tasks.media"],
     task_ignore_result=True,
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_serializer="json",
     accept_content=["json"],
     task_default_queue="default",
-    task_routes={"publishing.*": {"queue": "publishing"}},
+    task_routes={"publishing.*": {"queue": "publishing"}, "media.*": {"queue": "media"}},
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     worker_enable_remote_control=False,
@@ -47,6 +52,8 @@ app.conf.update(
             "schedule": settings.dispatch_seconds,
             "options": {"expires": 5, "queue": "publishing"},
         },
+        "media": {"task": MAKE_MEDIA, "schedule": 10.0, "options": {"expires": 10, "queue": "media"}},
+        "media_sweep": {"task": SWEEP_MEDIA, "schedule": 900.0, "options": {"expires": 900, "queue": "media"}},
         "maintain": {"task": MAINTAIN, "schedule": 60.0, "options": {"expires": 60, "queue": "publishing"}},
     },
     beat_max_loop_interval=60,

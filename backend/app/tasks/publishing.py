@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from app.domain.vocabulary import ADVANCE
-from app.tasks.celery_app import DISPATCH, MAINTAIN, app
+from app.tasks.celery_app import DISPATCH, FOLLOW_UP, MAINTAIN, app
 from app.tasks.runtime import LONGEST_DRAIN, runtime
 
 
@@ -25,3 +25,9 @@ def advance() -> None:
 def maintain() -> None:
     """Mend and tidy. Safe to deliver twice."""
     runtime().run(lambda c: c.dispatcher.maintain(), timeout=timedelta(minutes=5))
+
+
+@app.task(name=FOLLOW_UP)
+def follow_up() -> None:
+    """Write first comments and look at published posts once more. Safe to deliver twice: each is leased."""
+    runtime().run(lambda c: c.aftercare.run(), timeout=timedelta(minutes=5))

@@ -48,6 +48,11 @@ async def adapters(sandbox_url: str) -> AsyncIterator[Adapters]:
             api_url=f"{sandbox_url}/instagram/api",
             graph_url=f"{sandbox_url}/instagram/graph",
             visibility_seconds=VISIBILITY_SECONDS,
+            facebook_app_id="postpilot-sandbox",
+            facebook_app_secret="sandbox-secret",
+            facebook_oauth_url=f"{sandbox_url}/facebook/www",
+            facebook_graph_url=f"{sandbox_url}/facebook/graph",
+            upload_url=f"{sandbox_url}/facebook/upload",
         ),
         facebook=FacebookConfig(
             *app,

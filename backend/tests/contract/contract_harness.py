@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -129,6 +129,22 @@ class AttemptMedia:
         self.host = host
         self.tokens: list[str] = []
         self.is_revoked = False
+        self.streamed_from: list[int] = []
+
+    async def size(self, item: MediaItem) -> int:
+        return len(await self.read(item))
+
+    async def read_part(self, item: MediaItem, start: int, end: int) -> bytes:
+        return (await self.read(item))[start:end]
+
+    async def stream(self, item: MediaItem, start: int = 0) -> AsyncIterator[bytes]:
+        self.streamed_from.append(start)
+        content = await self.read(item)
+        for at in range(start, len(content), 65_536):
+            yield content[at : at + 65_536]
+
+    async def address(self, item: MediaItem) -> str:
+        return item.url
 
     async def read(self, item: MediaItem) -> bytes:
         return self.host.files[item.url.rsplit("/", 1)[-1]][0]
@@ -348,15 +364,19 @@ class Driver:
         return self.attempts[-1]
 
 
-async def connect(adapter: PlatformAdapter, sandbox: Sandbox, name: str, **more: Any) -> list[ConnectedProfile]:
+async def connect(
+    adapter: PlatformAdapter, sandbox: Sandbox, name: str, *, login: str | None = None, **more: Any
+) -> list[ConnectedProfile]:
     """Sign in as a person would and return what became connected."""
-    request = adapter.connector.authorize(state="state-1", redirect_uri=REDIRECT_URI)
+    login = login or adapter.connector.logins[0]
+    request = adapter.connector.authorize(state="state-1", redirect_uri=REDIRECT_URI, login=login)
     answer = sandbox.consent(request.url, name, **more)
     assert answer["state"] == "state-1"
     return await adapter.connector.exchange(
         code=answer["code"],
         redirect_uri=REDIRECT_URI,
         code_verifier=request.code_verifier,
+        login=login,
         now=datetime.now(UTC),
     )
 

@@ -60,9 +60,16 @@ class TestConnect:
             await connect(adapter, sandbox, "Bakery", declined_scopes=["instagram_business_content_publish"])
 
     async def test_a_code_works_once(self, adapter, sandbox):
-        request = adapter.connector.authorize(state="s", redirect_uri="https://app.example.com/oauth")
+        request = adapter.connector.authorize(
+            state="s", redirect_uri="https://app.example.com/oauth", login="instagram"
+        )
         code = sandbox.consent(request.url, "Bakery")["code"]
-        words = {"redirect_uri": "https://app.example.com/oauth", "code_verifier": None, "now": datetime.now(UTC)}
+        words = {
+            "redirect_uri": "https://app.example.com/oauth",
+            "code_verifier": None,
+            "login": "instagram",
+            "now": datetime.now(UTC),
+        }
         await adapter.connector.exchange(code=code, **words)
         with pytest.raises(ReconnectAccount) as caught:
             await adapter.connector.exchange(code=code, **words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,14 +19,30 @@ from app.platforms.base import (
     Permanent,
     Phase,
     PlatformAdapter,
+    PlatformError,
     PostRef,
     Progress,
     QuotaUsedUp,
     ReconnectAccount,
     RefreshToken,
+    RetryLater,
+    Seen,
+    Sight,
 )
 from app.platforms.registry import Adapters
+from app.platforms.tiktok import errors
+from app.platforms.tiktok.client import TikTokClient, TikTokConfig
+from app.platforms.tiktok.publish import TikTokPublisher
 
+WORDS = {
+    errors.Kind.later: RetryLater,
+    errors.Kind.check: RetryLater,
+    errors.Kind.quota: QuotaUsedUp,
+    errors.Kind.refresh: RefreshToken,
+    errors.Kind.reconnect: ReconnectAccount,
+    errors.Kind.fix: FixContent,
+    errors.Kind.permanent: Permanent,
+}
 PUBLIC = {"privacy_level": "PUBLIC_TO_EVERYONE"}
 ONLY_ME = {"privacy_level": "SELF_ONLY"}
 BROKEN = {"error": {"code": "internal_error", "message": "x", "log_id": "1"}}
@@ -73,11 +90,12 @@ class TestConnect:
             await connect(adapter, sandbox, "Bakery", declined_scopes=["video.publish"])
 
     async def test_a_used_code(self, adapter, sandbox):
-        request = adapter.connector.authorize(state="s", redirect_uri="https://app.example.com/oauth")
+        request = adapter.connector.authorize(state="s", redirect_uri="https://app.example.com/oauth", login="tiktok")
         code = sandbox.consent(request.url, "Bakery")["code"]
         words = {
             "redirect_uri": "https://app.example.com/oauth",
             "code_verifier": request.code_verifier,
+            "login": "tiktok",
             "now": datetime.now(UTC),
         }
         await adapter.connector.exchange(code=code, **words)
@@ -104,11 +122,23 @@ class TestConnect:
         assert await adapter.connector.check(driver.auth) is False
 
 
+def covers(*cells: tuple[str, str]):
+    """Mark a test as covering (post type, option) cells; "-" is the plain post type."""
+
+    def mark(test):
+        for post_type, option in cells:
+            test = pytest.mark.covers("tiktok", post_type, option)(test)
+        return test
+
+    return mark
+
+
 class TestPublish:
+    @covers(("video", "-"), ("video", "privacy_level"))
     async def test_video(self, driver, sandbox, profile, video):
         done = await driver.publish(Draft("Fresh bread", ("bakery",), (video,), options=PUBLIC))
         [post] = published(sandbox, profile)
-        assert (post["text"], post["privacy"]) == ("Fresh bread\n\n#bakery", "PUBLIC_TO_EVERYONE")
+        assert (post["text"], post["privacy"]) == ("Fresh bread #bakery", "PUBLIC_TO_EVERYONE")
         assert done.data["publish_id"]
         assert "upload_url" not in done.data
         assert done.platform_post_id in (None, post["id"])
@@ -139,6 +169,7 @@ class TestPublish:
         assert len(published(sandbox, profile)) == 1
         assert (done.platform_post_id, done.permalink) == (None, None)
 
+    @covers(("photo", "-"), ("photo", "privacy_level"))
     async def test_photos(self, driver, sandbox, profile, image):
         done = await driver.publish(Draft("Three", media=(image, image, image), options=PUBLIC))
         [post] = published(sandbox, profile)
@@ -159,6 +190,264 @@ class TestPublish:
     async def test_a_wrong_size_is_found_out(self, driver, sandbox, profile, long_clip):
         wrong = replace(long_clip, size_bytes=40_000_000)
         await driver.publish(Draft("Long", media=(wrong,), options=PUBLIC), until=60)
+        assert len(published(sandbox, profile)) == 1
+
+
+FLAGS = ("disable_comment", "disable_duet", "disable_stitch", "brand_content_toggle", "brand_organic_toggle", "is_aigc")
+
+
+DEFAULTS = {
+    "video": {name: name.startswith("disable_") for name in FLAGS},
+    "photo": {
+        "disable_comment": True,
+        "auto_add_music": False,
+        "brand_content_toggle": False,
+        "brand_organic_toggle": False,
+        "is_aigc": False,
+        "photo_cover_index": 0,
+    },
+}
+
+
+def cell(post_type: str, options: dict, expected: dict):
+    name = next(iter(options))
+    return pytest.param(
+        post_type, options, expected, marks=pytest.mark.covers("tiktok", post_type, name), id=f"{post_type}-{name}"
+    )
+
+
+class TestOptions:
+    """Every option reaches TikTok under its own name, and only where it is chosen."""
+
+    @pytest.mark.parametrize(
+        ("post_type", "options", "expected"),
+        [
+            *(cell("video", {name: False}, {name: False}) for name in FLAGS[:3]),
+            *(cell("video", {name: True}, {name: True}) for name in FLAGS[3:]),
+            cell("video", {"cover_timestamp_ms": 1500}, {"video_cover_timestamp_ms": 1500}),
+            cell("video", {"consent": "music_usage"}, {}),
+            cell("photo", {"disable_comment": False}, {"disable_comment": False}),
+            cell("photo", {"brand_content_toggle": True}, {"brand_content_toggle": True}),
+            cell("photo", {"brand_organic_toggle": True}, {"brand_organic_toggle": True}),
+            cell("photo", {"is_aigc": True}, {"is_aigc": True}),
+            cell("photo", {"auto_add_music": True}, {"auto_add_music": True}),
+            cell("photo", {"cover_index": 1}, {"photo_cover_index": 1}),
+            cell("photo", {"consent": "music_usage"}, {}),
+        ],
+    )
+    async def test_reaches_the_platform(self, driver, sandbox, profile, video, image, post_type, options, expected):
+        media = (video,) if post_type == "video" else (image, image)
+        await driver.publish(Draft("x", media=media, post_type=post_type, options={**PUBLIC, **options}))
+        [post] = published(sandbox, profile)
+        assert post["choices"] == {**DEFAULTS[post_type], **expected}
+
+    @covers(("photo", "title"))
+    async def test_a_title(self, driver, sandbox, profile, image):
+        await driver.publish(Draft("Long text", media=(image,), options={**PUBLIC, "title": "Heading"}))
+        [post] = published(sandbox, profile)
+        assert (post["title"], post["text"]) == ("Heading", "Long text")
+
+    @pytest.mark.parametrize("level", ["PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "SELF_ONLY"])
+    async def test_privacy(self, driver, sandbox, profile, video, level):
+        await driver.publish(Draft("x", media=(video,), options={"privacy_level": level}))
+        [post] = published(sandbox, profile)
+        assert post["privacy"] == level
+
+    async def test_thirty_five_pictures(self, driver, sandbox, profile, image):
+        driver.longest_wait = 1.0
+        await driver.publish(Draft("Many", media=(image,) * 35, options=PUBLIC))
+        [post] = published(sandbox, profile)
+        assert post["media_count"] == 35
+
+
+class TestInbox:
+    @covers(("inbox_video", "-"))
+    async def test_video(self, driver, sandbox, profile, video):
+        done = await driver.publish(Draft("is not sent", media=(video,), post_type="inbox_video"))
+        [post] = published(sandbox, profile)
+        assert (post["privacy"], post["kind"], post["text"]) == ("INBOX", "video", "")
+        assert (done.platform_post_id, done.data["delivered_to"]) == (None, "inbox")
+        assert sandbox.calls("tiktok.creator_info") == 0
+
+    async def test_long_video_in_chunks(self, driver, sandbox, profile, long_clip):
+        await driver.publish(Draft("x", media=(long_clip,), post_type="inbox_video"), until=60)
+        assert len(published(sandbox, profile)) == 1
+        assert sandbox.calls("tiktok.upload") == 3
+
+    @covers(("inbox_photo", "-"), ("inbox_photo", "title"), ("inbox_photo", "cover_index"))
+    async def test_photos(self, driver, sandbox, profile, image):
+        options = {"title": "Heading", "cover_index": 1}
+        await driver.publish(Draft("Text", media=(image, image), post_type="inbox_photo", options=options))
+        [post] = published(sandbox, profile)
+        assert (post["privacy"], post["title"], post["text"], post["media_count"]) == ("INBOX", "Heading", "Text", 2)
+        assert post["choices"]["photo_cover_index"] == 1
+
+    @pytest.mark.parametrize("fault", ["drop_before", "drop_after"])
+    async def test_a_lost_last_chunk_delivers_once(self, driver, sandbox, profile, video, fault):
+        sandbox.fault("tiktok.upload", fault)
+        await driver.publish(Draft("x", media=(video,), post_type="inbox_video"))
+        assert len(published(sandbox, profile)) == 1
+        assert sandbox.calls("tiktok.inbox_init") == 1
+
+    async def test_a_full_inbox(self, driver, sandbox, profile, video):
+        for _ in range(5):
+            await driver.publish(Draft("x", media=(video,), post_type="inbox_video"))
+        with pytest.raises(QuotaUsedUp) as caught:
+            await driver.publish(Draft("x", media=(video,), post_type="inbox_video"))
+        assert caught.value.code == "too_many_drafts"
+        assert len(published(sandbox, profile)) == 5
+
+    async def test_direct_options_are_unknown_there(self, adapter, video):
+        draft = Draft("x", media=(video,), post_type="inbox_video", options=PUBLIC)
+        [finding] = adapter.publisher.validate(draft, AccountFacts())
+        assert (finding.field, finding.code) == ("options.privacy_level", "unknown_option")
+
+
+class TestFacts:
+    async def test_what_the_composer_shows(self, adapter, driver, sandbox, profile):
+        facts = (await adapter.publisher.facts(driver.auth)).facts
+        assert facts["can_post"] is True
+        assert facts["creator_nickname"] == "Bakery"
+        assert facts["privacy_level_options"] == ["PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "SELF_ONLY"]
+        assert facts["max_video_post_duration_sec"] > 0
+        assert facts["consents"]["music_usage"]["text"] == (
+            "By posting, you agree to TikTok's Music Usage Confirmation"
+        )
+        assert set(facts["consents"]["branded_content_and_music_usage"]["links"]) == {
+            "Branded Content Policy",
+            "Music Usage Confirmation",
+        }
+
+    async def test_an_account_that_may_not_post_now_says_why(self, adapter, driver, sandbox, profile, video):
+        path = f"/accounts/tiktok/{profile.account_id_external}"
+        sandbox.send("PATCH", path, creator_blocked="spam_risk_too_many_posts")
+        facts = await adapter.publisher.facts(driver.auth)
+        assert (facts.facts["can_post"], "24 hours" in facts.facts["why_not"]) == (False, True)
+        findings = adapter.publisher.validate(Draft("x", media=(video,), options=PUBLIC), facts)
+        assert [finding.code for finding in findings] == ["account_cannot_post"]
+
+    async def test_what_the_account_switched_off(self, adapter, driver, sandbox, profile, video):
+        sandbox.send("PATCH", f"/accounts/tiktok/{profile.account_id_external}", duet_disabled=True)
+        facts = await adapter.publisher.facts(driver.auth)
+        draft = Draft("x", media=(video,), options={**PUBLIC, "disable_duet": False})
+        [finding] = adapter.publisher.validate(draft, facts)
+        assert (finding.field, finding.code) == ("options.disable_duet", "interaction_not_offered")
+        with pytest.raises(FixContent) as caught:
+            await driver.publish(draft)
+        assert caught.value.code == "interaction_not_offered"
+        assert published(sandbox, profile) == []
+
+    async def test_before_the_audit_only_what_tiktok_lets_through(self, sandbox_url, video):
+        config = TikTokConfig("key", "secret", is_audited=False)
+        publisher = TikTokPublisher(TikTokClient(config))
+        [finding] = publisher.validate(Draft("x", media=(video,), options=PUBLIC), AccountFacts())
+        assert finding.code == "app_not_audited"
+        assert publisher.validate(Draft("x", media=(video,), options=ONLY_ME), AccountFacts()) == []
+        assert publisher.validate(Draft("x", media=(video,), post_type="inbox_video"), AccountFacts()) == []
+
+
+class TestAftercare:
+    async def ref(self, adapter, driver, video, **options):
+        draft = Draft("x", media=(video,), options=options or PUBLIC)
+        done = await driver.publish(draft)
+        done = await adapter.publisher.look(driver.auth, draft, done, driver.attempts[-1])
+        return PostRef(done.platform_post_id or "", "video", done.data, draft.options)
+
+    async def test_a_public_post_is_seen_until_it_is_gone(self, adapter, driver, sandbox, profile, video):
+        ref = await self.ref(adapter, driver, video)
+        [post] = published(sandbox, profile)
+        assert await adapter.aftercare.find(driver.auth, ref) == Seen(Sight.seen, post["permalink"])
+        gone = replace(ref, platform_post_id="7000000000000000001")
+        assert await adapter.aftercare.find(driver.auth, gone) == Seen(Sight.missing)
+
+    async def test_a_private_post_cannot_be_looked_at(self, adapter, driver, video):
+        ref = await self.ref(adapter, driver, video, **ONLY_ME)
+        assert await adapter.aftercare.find(driver.auth, ref) == Seen(Sight.unknown)
+
+    async def test_a_draft_waits(self, adapter, driver, video):
+        done = await driver.publish(Draft("x", media=(video,), post_type="inbox_video"))
+        ref = PostRef("", "inbox_video", done.data)
+        assert await adapter.aftercare.find(driver.auth, ref) == Seen(Sight.waiting)
+
+    async def test_comments_and_deleting_have_no_way(self, adapter, driver):
+        ref = PostRef("7000000000000000001", "video")
+        assert not adapter.aftercare.can_comment(driver.auth, ref)
+        assert not adapter.aftercare.can_delete(driver.auth, ref)
+        with pytest.raises(Permanent):
+            await adapter.aftercare.comment(driver.auth, ref, "x")
+        with pytest.raises(Permanent):
+            await adapter.aftercare.delete(driver.auth, ref)
+
+
+class TestErrorRows:
+    """Every row of the tables, over the wire."""
+
+    @pytest.mark.parametrize("code", sorted(errors.TABLE))
+    async def test_a_code_becomes_its_word(self, adapter, driver, sandbox, video, code):
+        row = errors.TABLE[code]
+        body = {"data": {}, "error": {"code": code, "message": "words of the platform", "log_id": "LOG1"}}
+        is_about_status = "publish_id" in code
+        sandbox.fault(
+            "tiktok.status" if is_about_status else "tiktok.video_init", "error_before", status=403, body=body
+        )
+        draft, media = Draft("x", media=(video,), options=PUBLIC), driver._attempt()
+        submitted = Progress(Phase.submitted, {"publish_id": "v"})
+        publisher = adapter.publisher
+        with pytest.raises(PlatformError) as caught:
+            await (
+                publisher.look(driver.auth, draft, submitted, media)
+                if is_about_status
+                else publisher.prepare(driver.auth, draft, Progress(), media)
+            )
+        assert (caught.value.code, caught.value.sentence) == (row.code, row.sentence)
+        assert (caught.value.platform_code, caught.value.trace_id) == (code, "LOG1")
+        assert type(caught.value) is WORDS[row.kind]
+
+    @pytest.mark.parametrize("reason", sorted(errors.FAIL_REASONS))
+    async def test_a_fail_reason_becomes_its_word(self, adapter, driver, sandbox, profile, video, reason):
+        row = errors.FAIL_REASONS[reason]
+        draft = Draft("x", media=(video,), options=PUBLIC)
+        media = driver._attempt()
+        sandbox.send("POST", "/faults", kind="publish_failed", fail_reason=reason)
+        done = await adapter.publisher.prepare(driver.auth, draft, Progress(), media)
+        done = await adapter.publisher.submit(driver.auth, draft, done, media)
+        await asyncio.sleep(0.3)
+        if row.kind is errors.Kind.restage:
+            again = await adapter.publisher.look(driver.auth, draft, done, media)
+            assert (again.phase, again.data["reason"]) == (Phase.processing, row.code)
+        else:
+            with pytest.raises(PlatformError) as caught:
+                await adapter.publisher.look(driver.auth, draft, done, media)
+            assert (caught.value.code, caught.value.sentence, caught.value.proven) == (row.code, row.sentence, True)
+        assert published(sandbox, profile) == []
+
+    @pytest.mark.parametrize("name", sorted(errors.OAUTH))
+    async def test_an_oauth_error_becomes_its_word(self, adapter, driver, sandbox, profile, name):
+        row = errors.OAUTH[name]
+        body = {"error": name, "error_description": "words of the platform", "log_id": "LOG1"}
+        sandbox.fault("tiktok.token", "error_before", status=400, body=body)
+        with pytest.raises(PlatformError) as caught:
+            await adapter.connector.refresh(
+                profile.grant, account_id_external=profile.account_id_external, now=datetime.now(UTC)
+            )
+        assert (caught.value.code, caught.value.sentence) == (row.code, row.sentence)
+
+
+class TestResume:
+    async def test_after_a_crash_it_goes_on_from_the_last_byte_that_tiktok_has(
+        self, adapter, driver, sandbox, profile, long_clip
+    ):
+        """What was written down is older than what arrived: TikTok's own count decides."""
+        draft, media = Draft("Once", media=(long_clip,), options=PUBLIC), driver._attempt()
+        opened = await adapter.publisher.prepare(driver.auth, draft, Progress(), media)
+        assert opened.data["sent"] == 0
+        ahead = await adapter.publisher.prepare(driver.auth, draft, opened, media)
+        assert ahead.data["sent"] == 20_000_000
+        calls = sandbox.calls("tiktok.upload")
+        again = await adapter.publisher.prepare(driver.auth, draft, opened, driver._attempt())
+        assert again.data["sent"] == 20_000_000
+        assert sandbox.calls("tiktok.upload") == calls + 1  # one refusal that names the progress, no byte twice
+        await driver.publish(draft, start=again)
         assert len(published(sandbox, profile)) == 1
 
 

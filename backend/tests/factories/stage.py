@@ -26,6 +26,7 @@ from factories.make import Factory, MadeUser
 from factories.servers import Sandbox
 
 LONGEST = timedelta(minutes=5)
+PUBLIC = {"privacy_level": "PUBLIC_TO_EVERYONE"}
 STEPS = ("prepare", "look", "submit", "reconcile")
 
 
@@ -135,13 +136,20 @@ class Stage:
 
     async def connect(self, platform: str = "facebook", name: str = "Corner Cafe") -> SocialAccount:
         user = await self.user()
-        view = await self.rows.container.accounts.connect(
+        account, _ = await self.rows.container.connections.connect(
             user.id, platform=Platform(platform), account_name=name, account_id_external=None
         )
-        return view.account
+        return account
 
     async def schedule(
-        self, account: SocialAccount, content: str, *, ago: timedelta = timedelta(), sample: str | None = None
+        self,
+        account: SocialAccount,
+        content: str,
+        *,
+        ago: timedelta = timedelta(),
+        sample: str | None = None,
+        post_type: str | None = None,
+        **options: Any,
     ) -> UUID:
         """Write a post that is due, as the API does."""
         media: list[dict[str, Any]] = []
@@ -149,7 +157,7 @@ class Stage:
             sample = "coffee.mp4" if account.platform == "tiktok" else "coffee.jpg"
         if sample is not None:
             url = f"{self.settings.public_base}/media/samples/{sample}"
-            items, _ = await self.rows.container.media.look_at([url])
+            items, _ = await self.rows.container.media.look_at([url], user_id=account.user_id)
             media = [vars(items[url])]
         kind = {"instagram": "image", "facebook": "photo" if sample else "text", "tiktok": "video"}[account.platform]
         at = datetime.now(UTC) - ago
@@ -160,8 +168,8 @@ class Stage:
             content=content,
             media_urls=[item["url"] for item in media],
             media=media,
-            post_type=kind,
-            options={"privacy_level": "PUBLIC_TO_EVERYONE"} if account.platform == "tiktok" else {},
+            post_type=post_type or kind,
+            options=options or (PUBLIC if account.platform == "tiktok" and post_type is None else {}),
             scheduled_for=at,
         )
         async with self.rows.container.sessions() as session:

@@ -170,15 +170,6 @@ class TestSignIn:
         assert told == {"platform": platform, "connected": account["id"]}
         assert account["is_connected"] is True
 
-    async def test_connects_every_page_that_was_picked(
-        self, client: httpx.AsyncClient, signed_in: MadeUser, sandbox: Sandbox
-    ) -> None:
-        answer = sandbox.consent(await begin(client), "First Page", more_accounts=["Second Page", "Third Page"])
-        told = await call_back(client, "facebook", answer)
-        accounts = ok(await client.get("/accounts"))
-        assert {account["account_name"] for account in accounts} == {"First Page", "Second Page", "Third Page"}
-        assert set(told["connected"].split(",")) == {account["id"] for account in accounts}
-
     async def test_state_works_once(
         self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory, sandbox: Sandbox
     ) -> None:

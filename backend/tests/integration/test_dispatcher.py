@@ -24,7 +24,9 @@ def sent() -> list[str]:
 
 @pytest.fixture
 def dispatcher(container: Container, sent: list[str]) -> Dispatcher:
-    names = TaskNames(advance="advance", collect="collect", refresh="refresh")
+    names = TaskNames(
+        advance="advance", collect="collect", refresh="refresh", follow_up="follow_up", events="events", check="check"
+    )
     return Dispatcher(container.sessions, sent.append, tasks=names, lanes_per_worker=2)
 
 
@@ -54,6 +56,36 @@ class TestDispatch:
         await due_lanes(factory, lanes)
         await dispatcher.dispatch()
         assert sent == ["advance"] * hints
+
+    @pytest.mark.parametrize(
+        ("statement", "hint"),
+        [
+            ("UPDATE follow_ups SET due_at = clock_timestamp() - interval '1 s'", "follow_up"),
+            ("UPDATE inbound_events SET handled_at = NULL", "events"),
+            ("UPDATE social_accounts SET checked_at = now() - interval '25 hours'", "check"),
+        ],
+    )
+    async def test_asks_for_other_work_once_it_is_due(
+        self, dispatcher: Dispatcher, sent: list[str], factory: Factory, statement: str, hint: str
+    ) -> None:
+        user = await factory.user()
+        account = await factory.account(user)
+        post = await factory.post(user, account)
+        await factory.execute(
+            "INSERT INTO follow_ups (id, post_id, account_id, kind, due_at) "
+            "VALUES (gen_random_uuid(), :post, :account, 'live', now() + interval '1 hour')",
+            post=post.id,
+            account=account.id,
+        )
+        await factory.execute(
+            "INSERT INTO inbound_events (id, source, external_id, kind, payload, handled_at) "
+            "VALUES (gen_random_uuid(), 'facebook', '1', 'gone', '{}', now())"
+        )
+        await dispatcher.dispatch()
+        assert sent == []
+        await factory.execute(statement)
+        await dispatcher.dispatch()
+        assert sent == [hint]
 
     async def test_leaves_out_lanes_that_somebody_holds(
         self, dispatcher: Dispatcher, factory: Factory, sent: list[str]

@@ -77,6 +77,8 @@ class TestList:
     ) -> None:
         media = {"url": "https://shop.example/a.jpg", "kind": "image", "mime_type": "image/jpeg", "size_bytes": 5}
         media |= {"width_px": 800, "height_px": 600, "duration_seconds": None, "codec": None, "frame_rate": None}
+        media |= {"audio_codec": None, "rotation_degrees": 0, "is_variable_frame_rate": None, "color_space": "srgb"}
+        media |= {"alt_text": "A cup"}
         await factory.post(
             signed_in,
             await factory.account(signed_in),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from app.api.deps import (
     PerPage,
     PostServiceDep,
     ReadingPostServiceDep,
+    RemovalDep,
     Uow,
 )
 from app.api.idempotency import IdempotencyKey
@@ -28,19 +29,23 @@ from app.db.unit_of_work import unit_of_work
 from app.domain.errors import (
     AccountNotConnected,
     AccountNotFound,
+    DeleteNotPossible,
     FieldError,
     IdempotencyKeyReused,
     InvalidRequest,
     InvalidToken,
     NotAuthenticated,
     PastTime,
+    PlatformUnavailable,
     PostChanged,
     PostNotDeletable,
     PostNotEditable,
     PostNotFound,
+    PostNotPosted,
     PostNotRetryable,
 )
-from app.domain.vocabulary import Platform, PostStatus
+from app.domain.vocabulary import CommentStatus, LiveStatus, Platform, PostStatus
+from app.platforms.base import Finding
 from app.repositories.post_repository import PostFilter
 from app.schemas.common import Moment, Storable
 from app.schemas.posts import (
@@ -58,7 +63,7 @@ from app.schemas.posts import (
     Validation,
 )
 from app.services.calendar_service import Day
-from app.services.post_service import Checked, Variant
+from app.services.post_service import Checked, ComposedText, Variant
 
 router = APIRouter(prefix="/posts", tags=["posts"])
 SIGNED_IN = (NotAuthenticated, InvalidToken)
@@ -196,7 +201,8 @@ async def validate(body: CreatePost, user: CurrentUser, posts: ReadingPostServic
     """Say what each platform would object to, without saving anything."""
     variants, _ = variants_of(body)
     checked = await posts.check(user.id, variants, platform=body.platform)
-    return Validation(valid=not any(item.findings for item in checked), accounts=[_findings(item) for item in checked])
+    accounts = [_findings(item, posts.text_of(item), posts.warnings(item, at=body.scheduled_for)) for item in checked]
+    return Validation(valid=not any(item.findings for item in checked), accounts=accounts)
 
 
 @router.get("/{post_id}", operation_id="posts_get", responses=problems(*SIGNED_IN, PostNotFound))
@@ -274,8 +280,22 @@ async def duplicate_post(post_id: UUID, user: CurrentUser, posts: PostServiceDep
     return read(await posts.duplicate(user.id, post_id))
 
 
+@router.post(
+    "/{post_id}/delete-on-platform",
+    operation_id="posts_delete_on_platform",
+    responses=problems(
+        *SIGNED_IN, PostNotFound, PostNotPosted, AccountNotConnected, DeleteNotPossible, PlatformUnavailable
+    ),
+)
+async def delete_on_platform(post_id: UUID, user: CurrentUser, removal: RemovalDep) -> PostRead:
+    """Delete a published post at its platform, where that is possible. Here it stays, with `live_status: deleted`."""
+    return read(await removal.delete(user.id, post_id))
+
+
 _PLATFORMS = {platform.value: platform for platform in Platform}
 _STATUSES = {status.value: status for status in PostStatus}
+_LIVE = {status.value: status for status in LiveStatus}
+_COMMENT = {status.value: status for status in CommentStatus}
 
 
 def read(row: Any) -> PostRead:
@@ -283,6 +303,8 @@ def read(row: Any) -> PostRead:
     fields = dict(row._mapping)
     fields["platform"] = _PLATFORMS[row.platform]
     fields["status"] = _STATUSES[row.status]
+    fields["live_status"] = _LIVE.get(row.live_status)
+    fields["first_comment_status"] = _COMMENT.get(row.first_comment_status)
     fields["media"] = [MediaRead.model_construct(**item) for item in fields["media"]]
     return PostRead.model_construct(**fields)
 
@@ -293,11 +315,15 @@ def _day(day: Day) -> bytes:
     return b'{"date":"%b","posts":[%b],"suggested_times":%b}' % (date_name, day.posts_json, times)
 
 
-def _findings(item: Checked) -> AccountFindings:
+def _findings(item: Checked, composed: ComposedText, warnings: Sequence[Finding]) -> AccountFindings:
     return AccountFindings(
         account_id=item.account.id,
         platform=Platform(item.account.platform),
         post_type=item.post_type,
         valid=not item.findings,
+        text=composed.text,
+        text_length=composed.length,
+        text_max=composed.most,
         problems=[FindingRead(field=f.field, code=f.code, message=f.message) for f in item.findings],
+        warnings=[FindingRead(field=f.field, code=f.code, message=f.message) for f in warnings],
     )

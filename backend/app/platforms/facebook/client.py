@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,6 +17,9 @@ _POST_FIELDS = (
     "id,message,created_time,permalink_url,application{id},"
     "attachments{media_type,url,target{id},subattachments{target{id}}}"
 )
+
+REELS, STORIES = "video_reels", "video_stories"
+OPERATIONS = {REELS: "facebook.reel", STORIES: "facebook.video_story"}
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,17 @@ class FacebookClient:
 
     # -- photos
 
-    async def stage_photo(self, auth: Auth, content: bytes, mime_type: str) -> str:
+    async def stage_photo(self, auth: Auth, content: bytes, mime_type: str, *, alt_text: str | None) -> str:
         """Upload a picture that nobody sees yet; Facebook deletes it after about 24 hours."""
         suffix = mime_type.partition("/")[2] or "jpeg"
+        form = {"published": "false"}
+        if alt_text:
+            form["alt_text_custom"] = alt_text
         data = await self.graph.upload(
             auth,
             "facebook.stage_photo",
             f"/{quote(auth.account_id_external)}/photos",
-            {"published": "false"},
+            form,
             {"source": (f"photo.{suffix}", content, mime_type)},
         )
         return needed(data, "id", TITLE, Purpose.stage)
@@ -102,12 +108,64 @@ class FacebookClient:
         story = data.get("page_story_id")
         return str(story) if story else None
 
+    # -- stories
+
+    async def publish_photo_story(self, auth: Auth, photo_id: str) -> str | None:
+        """Show a staged picture as a story; returns its post's id where Facebook names it."""
+        data = await self.graph.post(
+            auth,
+            "facebook.photo_story",
+            f"/{quote(auth.account_id_external)}/photo_stories",
+            {"photo_id": photo_id},
+            purpose=Purpose.submit,
+        )
+        _succeeded(data)
+        return str(data["post_id"]) if data.get("post_id") else None
+
+    async def stories(self, auth: Auth) -> list[JSON]:
+        """Read the Page's stories of the last 24 hours."""
+        data = await self.graph.get(
+            auth, "facebook.stories", f"/{quote(auth.account_id_external)}/stories", "status=PUBLISHED&limit=100"
+        )
+        return rows_of(data)
+
+    # -- what is done with posts that are out
+
+    async def post(self, auth: Auth, node_id: str) -> JSON:
+        """Read whether a post or video is there, and its address."""
+        return await self.graph.get(auth, "facebook.post", f"/{quote(node_id)}", "fields=id,permalink_url")
+
+    async def comment(self, auth: Auth, node_id: str, message: str) -> str:
+        """Write a comment as the Page; returns its id."""
+        data = await self.graph.post(
+            auth, "facebook.comment", f"/{quote(node_id)}/comments", {"message": message}, purpose=Purpose.submit
+        )
+        return needed(data, "id", TITLE, Purpose.submit)
+
+    async def comments(self, auth: Auth, node_id: str) -> list[JSON]:
+        """Read the newest 50 comments with who wrote them."""
+        query = "fields=id,message,from&filter=stream&limit=50"
+        return rows_of(await self.graph.get(auth, "facebook.comments", f"/{quote(node_id)}/comments", query))
+
+    async def delete(self, auth: Auth, node_id: str) -> None:
+        """Delete a post, photo or video."""
+        await self.graph.delete(auth, "facebook.post_delete", f"/{quote(node_id)}")
+
+    async def subscribe(self, auth: Auth) -> None:
+        """Have the Page's feed events sent to the app's webhook; the list replaces any former one."""
+        await self.graph.post(
+            auth,
+            "facebook.subscribe",
+            f"/{quote(auth.account_id_external)}/subscribed_apps",
+            {"subscribed_fields": "feed"},
+        )
+
     # -- videos
 
-    async def start_reel(self, auth: Auth) -> tuple[str, str]:
-        """Open a reel; returns the video's id and where its bytes go."""
+    async def start_reel(self, auth: Auth, edge: str = REELS) -> tuple[str, str]:
+        """Open a reel or a video story; returns the video's id and where its bytes go."""
         data = await self.graph.post(
-            auth, "facebook.reel_start", f"/{quote(auth.account_id_external)}/video_reels", {"upload_phase": "start"}
+            auth, OPERATIONS[edge] + "_start", f"/{quote(auth.account_id_external)}/{edge}", {"upload_phase": "start"}
         )
         video_id = needed(data, "video_id", TITLE, Purpose.stage)
         given = str(data.get("upload_url") or "")
@@ -116,13 +174,16 @@ class FacebookClient:
         base = self.config.upload_url.rstrip("/")
         return video_id, f"{base}/video-upload/{self.config.graph_version}/{quote(video_id)}"
 
-    async def send_reel(self, auth: Auth, upload_url: str, content: bytes, offset: int) -> None:
-        """Send a reel's bytes from `offset` on."""
+    async def send_reel(
+        self, auth: Auth, upload_url: str, content: AsyncIterator[bytes], *, offset: int, size: int
+    ) -> None:
+        """Send the bytes of a reel or a video story from `offset` on."""
         headers = {
             "authorization": f"OAuth {auth.access_token}",
             "offset": str(offset),
-            "file_size": str(len(content)),
+            "file_size": str(size),
             "content-type": "application/octet-stream",
+            "content-length": str(size - offset),
         }
         await self.graph.send(
             auth,
@@ -131,13 +192,27 @@ class FacebookClient:
             upload_url,
             Purpose.stage,
             headers,
-            content=content[offset:] if offset else content,
-            total=transfer_seconds(len(content) - offset),
+            content=content,
+            total=transfer_seconds(size - offset),
         )
 
-    async def finish_reel(self, auth: Auth, video_id: str, description: str) -> None:
+    async def finish_story(self, auth: Auth, video_id: str) -> str | None:
+        """Show an uploaded video as a story; returns its post's id where Facebook names it."""
+        data = await self.graph.post(
+            auth,
+            "facebook.video_story_finish",
+            f"/{quote(auth.account_id_external)}/{STORIES}",
+            {"upload_phase": "finish", "video_id": video_id},
+            purpose=Purpose.submit,
+        )
+        _succeeded(data)
+        return str(data["post_id"]) if data.get("post_id") else None
+
+    async def finish_reel(self, auth: Auth, video_id: str, description: str, title: str | None) -> None:
         """Make a reel public."""
         body = {"upload_phase": "finish", "video_id": video_id, "video_state": "PUBLISHED", "description": description}
+        if title:
+            body["title"] = title
         data = await self.graph.post(
             auth,
             "facebook.reel_finish",
@@ -162,14 +237,16 @@ class FacebookClient:
             {"video_file_chunk": ("chunk", chunk, "application/octet-stream")},
         )
 
-    async def finish_video(self, auth: Auth, session: str, description: str) -> None:
+    async def finish_video(self, auth: Auth, session: str, description: str, title: str | None) -> None:
         """Make an uploaded video public."""
-        body = {
+        body: JSON = {
             "upload_phase": "finish",
             "upload_session_id": session,
             "description": description,
             "published": True,
         }
+        if title:
+            body["title"] = title
         data = await self.graph.post(
             auth,
             "facebook.video_finish",

@@ -32,6 +32,8 @@ _LINK = "Facebook cannot read the page that this link leads to. Check the link."
 _CONTENT = "Facebook says that this post goes against its rules. Change it, or ask for a review on Facebook."
 _OPERATOR = "Facebook does not accept this installation's app. Tell the person who runs PostPilot (code {code})."
 
+WRONG_OFFSET = 1363037
+"""Wrong offset in a chunked upload. The number is from memory: a new session is right whatever it is called."""
 _UPLOAD_ROW = Row(Kind.restage, "upload_failed", _UPLOAD, after=timedelta(seconds=30), tries=5, last_words=_GAVE_UP)
 
 
@@ -116,7 +118,7 @@ TABLE: dict[tuple[int, int | None], Row] = {
     (6000, None): _UPLOAD_ROW,
     (6001, None): _UPLOAD_ROW,
     (1363047, None): _UPLOAD_ROW,
-    (1363037, None): _UPLOAD_ROW,  # wrong offset in a chunked upload; number from memory, a new session is always right
+    (WRONG_OFFSET, None): _UPLOAD_ROW,
     (506, None): Row(Kind.fix, "duplicate_post", _DUPLICATE, field="content"),
     (1366051, None): Row(Kind.fix, "duplicate_post", _DUPLICATE, field="media_urls"),
     (1390008, None): Row(Kind.throttled, "posting_too_fast", _MANY, after=timedelta(hours=1)),

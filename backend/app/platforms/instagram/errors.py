@@ -196,6 +196,12 @@ TABLE: dict[tuple[int, int | None], Row] = {
         field="content",
     ),
     # A container's status names a subcode alone; these are not listed with a code. Field reports except 2207026.
+    (2207081, None): Row(
+        Kind.fix,
+        "trial_not_available",
+        "Instagram does not offer trial reels to this account. Switch the trial off, then schedule the reel again.",
+        field="options.trial",
+    ),
     (0, 2207026): Row(Kind.restage, "video_unsupported", _VIDEO, tries=1),
     (0, 2207076): Row(Kind.restage, "video_rejected", _VIDEO, tries=1),
     (0, 2207085): Row(Kind.restage, "video_rejected", _VIDEO, tries=1),
@@ -203,10 +209,65 @@ TABLE: dict[tuple[int, int | None], Row] = {
     (0, 2207082): Row(Kind.restage, "video_not_fetched", _VIDEO, after=_HALF_MINUTE, tries=2),
 }
 
-DECIDER = Decider(TITLE, TABLE)
+NAMES: dict[str, Row] = {
+    # Bytes that arrived and are of no use: the container is dead (Resumable Uploads).
+    "ProcessingFailedError": Row(
+        Kind.restage, "upload_failed", _STAGING, after=_HALF_MINUTE, tries=2, then=Kind.fix, last_words=_VIDEO
+    ),
+    "OffsetInvalidError": Row(Kind.later, "platform_busy", _BUSY, after=timedelta(seconds=5)),
+    "PartialRequestError": Row(Kind.later, "platform_busy", _BUSY, after=timedelta(seconds=5)),
+}
+"""Refusals of the upload host, which carry names."""
 
+_CONSTANTS: tuple[tuple[str, Row], ...] = (
+    # No subcode tells these apart; what is looked for is a constant of the platform, not its prose.
+    (
+        "INSTAGRAM_PLATFORM_API__INVALID_LOCATION_ID",
+        Row(
+            Kind.fix,
+            "invalid_location",
+            "Instagram knows no place with this id. Choose a Facebook Page that has a place, or leave it away.",
+            field="options.location_id",
+        ),
+    ),
+    (
+        "collaborators is not allowed",
+        Row(
+            Kind.fix,
+            "collaborators_not_allowed",
+            "Instagram takes no collaborators for this post. Remove them, then schedule it again.",
+            field="options.collaborators",
+        ),
+    ),
+)
+_ADS = Row(
+    Kind.permanent,
+    "ads_permission_missing",
+    "Your role for this Page comes from Business Manager, where Instagram wants a permission for ads that PostPilot "
+    "does not ask for. Ask an administrator for a role on the Page itself, then connect the account again.",
+)
+
+
+class InstagramDecider(Decider):
+    """Knows, beside the table, the few refusals that only a constant in the message tells apart."""
+
+    def row(self, fault: Fault) -> Row | None:
+        if fault.number is not None and 200 <= fault.number <= 299 and "ads_management" in fault.message:
+            return _ADS
+        if fault.number == 100 and fault.sub is None:
+            for constant, row in _CONSTANTS:
+                if constant in fault.message:
+                    return row
+        return super().row(fault)
+
+
+DECIDER = InstagramDecider(TITLE, TABLE, NAMES)
+
+FIRST_SUBCODE = 2_207_000
+"""Subcodes of Instagram's own begin here."""
 _SUBCODE = re.compile(r"\b2207\d{3}\b")
-_BY_SUBCODE = {sub: key for key in TABLE if (sub := key[1]) is not None and sub >= 2_207_000}
+_BY_SUBCODE = {sub: key for key in TABLE if (sub := key[1]) is not None and sub >= FIRST_SUBCODE}
+_BY_SUBCODE |= {key[0]: key for key in TABLE if key[0] >= FIRST_SUBCODE}
 _BY_SUBCODE |= {key[1]: key for key in TABLE if key[0] == 0 and key[1] is not None}
 _ODD = {2207004: 36000, 2207005: 36001, 2207009: 36003, 2207010: 36004}
 

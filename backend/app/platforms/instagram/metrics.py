@@ -12,11 +12,16 @@ from typing import Any
 from urllib.parse import quote
 
 from app.platforms.base import Auth, FixContent, MetricValues, PlatformError, PostRef, PublicId, ReconnectAccount
-from app.platforms.instagram.client import InstagramClient
+from app.platforms.instagram import rules
+from app.platforms.instagram.client import InstagramClient, is_facebook_login
 from app.platforms.meta import rows_of
 
 COLUMNS = {"impressions": "views", "reach": "reach", "likes": "likes", "comments": "comments", "shares": "shares"}
 """Our column by Instagram's metric, the same for feed posts and reels. Clicks do not exist here."""
+STORY_COLUMNS = {"impressions": "views", "reach": "reach", "comments": "replies", "shares": "shares"}
+"""A story has replies instead of comments, and no likes."""
+FACEBOOK_STORY_COLUMNS = {**STORY_COLUMNS, "clicks": "link_clicks"}
+"""Taps on links are told on Facebook Login only (Changelog)."""
 
 _AT_ONCE = 5
 
@@ -38,33 +43,34 @@ class InstagramMetrics:
 
         async def one(post: PostRef) -> MetricValues | None:
             async with gate:
-                return await self._one(auth, post.platform_post_id)
+                return await self._one(auth, post)
 
         values = await asyncio.gather(*(one(post) for post in posts))
         return {post.platform_post_id: value for post, value in zip(posts, values, strict=True) if value is not None}
 
-    async def _one(self, auth: Auth, media_id: str) -> MetricValues | None:
+    async def _one(self, auth: Auth, post: PostRef) -> MetricValues | None:
+        media_id, columns = post.platform_post_id, _columns(auth, post)
         try:
-            return _values(await self._insights(auth, media_id, list(COLUMNS.values())))
+            return _values(columns, await self._insights(auth, media_id, list(columns.values())))
         except FixContent:  # one metric that this post does not have fails the whole call
-            return await self._metric_by_metric(auth, media_id)
+            return await self._metric_by_metric(auth, media_id, columns)
         except PlatformError as error:
             return await self._counts(auth, media_id, error)
 
     async def _insights(self, auth: Auth, media_id: str, names: list[str]) -> dict[str, int]:
-        data = await self.client.graph.get(
+        data = await self.client.read(
             auth, "instagram.insights", f"/{quote(media_id)}/insights", f"metric={','.join(names)}"
         )
         return {str(row.get("name")): value for row in rows_of(data) if (value := _value(row)) is not None}
 
-    async def _metric_by_metric(self, auth: Auth, media_id: str) -> MetricValues:
+    async def _metric_by_metric(self, auth: Auth, media_id: str, columns: Mapping[str, str]) -> MetricValues:
         found: dict[str, int] = {}
-        for name in COLUMNS.values():
+        for name in columns.values():
             try:
                 found |= await self._insights(auth, media_id, [name])
             except FixContent:
                 continue
-        return _values(found)
+        return _values(columns, found)
 
     async def _counts(self, auth: Auth, media_id: str, refusal: PlatformError) -> MetricValues | None:
         """Read the public counters when insights are refused; `None` when the post is not there at all."""
@@ -72,7 +78,7 @@ class InstagramMetrics:
         if not no_insights and refusal.platform_code != "100/33":
             raise refusal
         try:
-            data = await self.client.graph.get(
+            data = await self.client.read(
                 auth, "instagram.media_counts", f"/{quote(media_id)}", "fields=like_count,comments_count"
             )
         except PlatformError as error:
@@ -82,8 +88,14 @@ class InstagramMetrics:
         return MetricValues(likes=_integer(data.get("like_count")), comments=_integer(data.get("comments_count")))
 
 
-def _values(found: Mapping[str, int]) -> MetricValues:
-    return MetricValues(**{column: found.get(name) for column, name in COLUMNS.items()})
+def _columns(auth: Auth, post: PostRef) -> Mapping[str, str]:
+    if post.post_type != rules.STORY:
+        return COLUMNS
+    return FACEBOOK_STORY_COLUMNS if is_facebook_login(auth) else STORY_COLUMNS
+
+
+def _values(columns: Mapping[str, str], found: Mapping[str, int]) -> MetricValues:
+    return MetricValues(**{column: found.get(name) for column, name in columns.items()})
 
 
 def _value(row: Mapping[str, Any]) -> int | None:

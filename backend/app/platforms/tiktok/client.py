@@ -29,6 +29,8 @@ class TikTokConfig:
     upload_hosts: tuple[str, ...] = (".tiktokapis.com",)
     visibility_seconds: float = 180.0
     """How long a public post may be missing from the account's video list before its absence proves anything."""
+    is_audited: bool = True
+    """Whether TikTok has audited the app: before that, only private accounts can post, and only for themselves."""
     pull_fence_seconds: float = 3600.0
     """How long TikTok may go on downloading after a photo post was begun: one hour (Media Transfer Guide)."""
 
@@ -48,6 +50,10 @@ class TikTokClient:
     async def init_video(self, auth: Auth, body: Mapping[str, Any]) -> JSON:
         """Open an upload; without its address nothing can be posted."""
         return await self._post(auth, "tiktok.video_init", "/v2/post/publish/video/init/", body, Purpose.stage)
+
+    async def init_inbox_video(self, auth: Auth, body: Mapping[str, Any]) -> JSON:
+        """Open an upload into the account's inbox, where its owner posts it (Upload Video)."""
+        return await self._post(auth, "tiktok.inbox_init", "/v2/post/publish/inbox/video/init/", body, Purpose.stage)
 
     async def init_photos(self, auth: Auth, body: Mapping[str, Any]) -> str:
         """Begin a photo post: from here on TikTok fetches and publishes by itself. Returns the publish id."""

@@ -39,11 +39,13 @@ REFRESH_SHARE = 0.75
 class TikTokConnector:
     """Signs in with Login Kit; each sign-in connects exactly one account."""
 
+    logins: tuple[str, ...] = ("tiktok",)
+
     def __init__(self, client: TikTokClient) -> None:
         self.client = client
         self.config = client.config
 
-    def authorize(self, *, state: str, redirect_uri: str) -> AuthorizeRequest:
+    def authorize(self, *, state: str, redirect_uri: str, login: str) -> AuthorizeRequest:
         verifier = secrets.token_hex(32)
         query = urlencode(
             {
@@ -60,7 +62,7 @@ class TikTokConnector:
         return AuthorizeRequest(f"{self.config.auth_url.rstrip('/')}/v2/auth/authorize/?{query}", verifier)
 
     async def exchange(
-        self, *, code: str, redirect_uri: str, code_verifier: str | None, now: datetime
+        self, *, code: str, redirect_uri: str, code_verifier: str | None, login: str, now: datetime
     ) -> list[ConnectedProfile]:
         """Trade the code for tokens and read whose they are."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
@@ -102,6 +104,7 @@ class TikTokConnector:
                 account_name=str(name),
                 avatar_url=profile.get("avatar_url"),
                 grant=grant,
+                owner_ids=(open_id,),
             )
         ]
 
@@ -126,6 +129,9 @@ class TikTokConnector:
             await self._send("tiktok.revoke", "/v2/oauth/revoke/", {"token": grant.access_token})
         except PlatformError:
             return
+
+    async def subscribe(self, auth: Auth) -> None:
+        """TikTok reports every account's events by itself, to the address registered with the app."""
 
     async def _token(self, operation: str, form: dict[str, str]) -> JSON:
         answer = await self._send(operation, "/v2/oauth/token/", form)

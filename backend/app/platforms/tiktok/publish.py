@@ -6,11 +6,13 @@ read 2026-11-23. Posting a video starts when its last byte arrives, posting pict
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from time import monotonic
 from typing import Any
 
 from app.domain import captions
+from app.platforms import limits
 from app.platforms.base import (
     JSON,
     AccountFacts,
@@ -20,9 +22,11 @@ from app.platforms.base import (
     FixContent,
     MediaBytes,
     Outcome,
+    Permanent,
     Phase,
     PlatformError,
     Progress,
+    QuotaUsedUp,
     RetryLater,
     Verdict,
 )
@@ -34,36 +38,62 @@ from app.platforms.waiting import Search, StageAgain, stage_again, still_staging
 
 PACE = (5.0, 10.0, 20.0, 30.0, 60.0, *(120.0,) * 14, 600.0)
 """Seconds between looks: denser in the first half hour, then every ten minutes."""
-COMMIT_AFTER_SECONDS = 15.0
-"""A long upload hands back how far it is about this often, so that a restart goes on from there."""
+COMMIT_AFTER_SECONDS = 5.0
+"""A long upload hands back how far it is about this often; after a crash TikTok tells what it has beyond that."""
+UPLOADS_AT_ONCE = 4
+"""Chunks of one process on their way at the same time: each is in memory as a whole."""
 LAST_CHUNK_GRACE_SECONDS = 30.0
 """Ours: how long a last chunk without an answer may still be under way."""
 CLOCK_SLACK_SECONDS = 60.0
 
 
 class TikTokPublisher:
-    """Publishes one video, or one to 35 pictures, directly (not into the drafts)."""
+    """Publishes one video, or one to 35 pictures, directly or into the account's inbox."""
 
     rules = rules.RULES
 
     def __init__(self, client: TikTokClient) -> None:
         self.client = client
         self.search = Search(client.config.visibility_seconds)
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     def post_type(self, draft: Draft) -> str:
         return rules.post_type(draft)
 
     def validate(self, draft: Draft, facts: AccountFacts) -> list[Finding]:
-        return rules.validate(draft, facts)
+        found = rules.validate(draft, facts)
+        is_direct = self.post_type(draft) in rules.DIRECT
+        if is_direct and not self.client.config.is_audited and draft.options.get("privacy_level") != rules.ONLY_ME:
+            message = (
+                "TikTok has not audited this installation's app yet. Until then posts can only be visible to the "
+                "account itself, which must be a private one: choose that, or send the post to the TikTok inbox."
+            )
+            found.append(Finding("options.privacy_level", "app_not_audited", message))
+        return found
+
+    async def facts(self, auth: Auth) -> AccountFacts:
+        """Return what creator_info says, with the words that have to stand beside it; never kept."""
+        consents = {name: dict(words) for name, words in rules.CONSENTS.items()}
+        fixed = {"consents": consents, "is_audited": self.client.config.is_audited}
+        try:
+            creator = await self.client.creator_info(auth)
+        except (QuotaUsedUp, Permanent) as error:
+            return AccountFacts(facts={**fixed, "can_post": False, "why_not": error.sentence})
+        return AccountFacts(facts={**fixed, **creator, "can_post": True, "why_not": None})
 
     async def prepare(self, auth: Auth, draft: Draft, done: Progress, media: MediaBytes) -> Progress:
         """Ask what the account may post, then open the upload and send all but the last chunk, or lend the pictures."""
         if "upload_url" in done.data:
             return await self._upload(auth, draft, done, media)
-        creator = await self.client.creator_info(auth)
-        _check_creator(creator, draft)
-        username = str(creator.get("creator_username") or "")
-        if self.post_type(draft) == rules.PHOTO:
+        kind = self.post_type(draft)
+        username = ""
+        if kind in rules.DIRECT:  # what waits in the inbox is decided about in the app
+            creator = await self.client.creator_info(auth)
+            findings = rules.validate(draft, AccountFacts(facts=creator))
+            if findings:
+                raise FixContent(findings[0].message, field=findings[0].field, code=findings[0].code)
+            username = str(creator.get("creator_username") or "")
+        if kind in rules.PHOTOS:
             urls = [
                 await media.lend(item, f"{number}.{'webp' if item.mime_type == 'image/webp' else 'jpg'}")
                 for number, item in enumerate(draft.media, start=1)
@@ -80,7 +110,7 @@ class TikTokPublisher:
             return still_staging(await self.prepare(auth, draft, done.but(look_after=None), media))
         data = await self.client.status(auth, done.data["publish_id"])
         status = data.get("status")
-        if status == "PUBLISH_COMPLETE":
+        if status in ("PUBLISH_COMPLETE", "SEND_TO_USER_INBOX"):
             return await self._out(auth, draft, done, data)
         if done.phase is Phase.published:
             return done
@@ -94,14 +124,13 @@ class TikTokPublisher:
 
     async def submit(self, auth: Auth, draft: Draft, done: Progress, media: MediaBytes) -> Progress:
         """Send the last chunk, or begin the photo post."""
-        if self.post_type(draft) == rules.PHOTO:
+        if self.post_type(draft) in rules.PHOTOS:
             publish_id = await self.client.init_photos(auth, _photo_body(draft, done))
             return _submitted(done.but(data={"publish_id": publish_id}))
-        content = await media.read(draft.media[0])
         size, first = int(done.data["size"]), int(done.data["sent"])
-        if len(content) != size:
+        if await media.size(draft.media[0]) != size:
             raise RetryLater("The video changed while it was uploaded. PostPilot starts again.", restage=True)
-        answer = await self._put(auth, draft, done, content, first, size)
+        answer = await self._put(auth, draft, done, media, first, size)
         if answer.status in (403, 404) and done.data.get("lost"):  # closed, perhaps because it has all bytes
             raise unknown_outcome(TITLE, answer.fault)
         if answer.status in (403, 404):  # the address has expired: nothing is posted without all bytes
@@ -122,7 +151,7 @@ class TikTokPublisher:
     ) -> Verdict:
         """Ask for the status of a video; fence off the pictures of a photo post."""
         done = self.search.begin(done, submitted_at)
-        if self.post_type(draft) == rules.PHOTO:
+        if self.post_type(draft) in rules.PHOTOS:
             return await self._reconcile_photos(auth, draft, done, media, submitted_at, now)
         return await self._reconcile_video(auth, draft, done, submitted_at, now)
 
@@ -132,10 +161,9 @@ class TikTokPublisher:
         self, auth: Auth, draft: Draft, done: Progress, media: MediaBytes, username: str
     ) -> Progress:
         item = draft.media[0]
-        size = int(done.data.get("size") or item.size_bytes or len(await media.read(item)))
+        size = await media.size(item)
         chunk, count = rules.chunks(size)
-        body = {
-            "post_info": _video_info(draft),
+        body: JSON = {
             "source_info": {
                 "source": "FILE_UPLOAD",
                 "video_size": size,
@@ -143,7 +171,10 @@ class TikTokPublisher:
                 "total_chunk_count": count,
             },
         }
-        data = await self.client.init_video(auth, body)
+        if self.post_type(draft) == rules.INBOX_VIDEO:
+            data = await self.client.init_inbox_video(auth, body)
+        else:
+            data = await self.client.init_video(auth, {"post_info": _video_info(draft), **body})
         publish_id, upload_url = data.get("publish_id"), data.get("upload_url")
         if not publish_id or not upload_url:
             raise RetryLater("TikTok gave an incomplete answer. PostPilot tries again by itself.", code="platform_busy")
@@ -164,22 +195,21 @@ class TikTokPublisher:
 
     async def _upload(self, auth: Auth, draft: Draft, done: Progress, media: MediaBytes) -> Progress:
         """Send every chunk but the last, in order, from where the last commit stands."""
-        content = await media.read(draft.media[0])
         size, chunk, count = int(done.data["size"]), int(done.data["chunk"]), int(done.data["count"])
-        if len(content) != size:  # what we were told was wrong: open another upload with the true size
-            return Progress(data={**_counts(done), "size": len(content)})
+        if await media.size(draft.media[0]) != size:  # the file changed: open another upload
+            return Progress(data=_counts(done))
         sent = begun_at = int(done.data["sent"])
         last_first = (count - 1) * chunk
         enough = monotonic() + COMMIT_AFTER_SECONDS
         while sent < last_first:
             try:
-                answer = await self._put(auth, draft, done, content, sent, sent + chunk)
+                answer = await self._put(auth, draft, done, media, sent, sent + chunk)
             except RetryLater:
                 if sent == begun_at:
                     raise
                 break  # keep what arrived
             if answer.status in (403, 404):
-                return Progress(data={**_counts(done), "size": size})
+                return Progress(data=_counts(done))
             if answer.status == 400:
                 raise _bad_chunk()
             arrived = range_end(answer)
@@ -188,7 +218,7 @@ class TikTokPublisher:
                     arrived = int((await self.client.status(auth, done.data["publish_id"])).get("uploaded_bytes") or 0)
                 resume = min(arrived // chunk * chunk, last_first)
                 if resume == sent:
-                    return Progress(data={**_counts(done), "size": size})
+                    return Progress(data=_counts(done))
                 sent = resume
             else:
                 sent += chunk
@@ -196,17 +226,18 @@ class TikTokPublisher:
                 break
         return done.but(phase=Phase.ready if sent >= last_first else Phase.preparing, data={"sent": sent})
 
-    async def _put(self, auth: Auth, draft: Draft, done: Progress, content: bytes, first: int, end: int) -> Answer:
-        size = int(done.data["size"])
-        return await self.client.send_chunk(
-            auth,
-            done.data["upload_url"],
-            content if end - first == size else content[first:end],
-            first=first,
-            total=size,
-            mime_type=draft.media[0].mime_type or "video/mp4",
-            is_last=end == size,
-        )
+    async def _put(self, auth: Auth, draft: Draft, done: Progress, media: MediaBytes, first: int, end: int) -> Answer:
+        item, size = draft.media[0], int(done.data["size"])
+        async with self._uploads:
+            return await self.client.send_chunk(
+                auth,
+                done.data["upload_url"],
+                await media.read_part(item, first, end),
+                first=first,
+                total=size,
+                mime_type=item.mime_type or "video/mp4",
+                is_last=end == size,
+            )
 
     async def _reconcile_video(
         self, auth: Auth, draft: Draft, done: Progress, submitted_at: datetime, now: datetime
@@ -218,7 +249,7 @@ class TikTokPublisher:
                 return Verdict(Outcome.unknown, done)
             raise
         status = data.get("status")
-        if status == "PUBLISH_COMPLETE":
+        if status in ("PUBLISH_COMPLETE", "SEND_TO_USER_INBOX"):
             return Verdict(Outcome.published, await self._out(auth, draft, done, data))
         arrived = data.get("uploaded_bytes")
         if status != "PROCESSING_UPLOAD" or (isinstance(arrived, int) and arrived >= int(done.data["size"])):
@@ -267,7 +298,7 @@ class TikTokPublisher:
         return Verdict(Outcome.unknown, done)
 
     async def _listed(self, auth: Auth, draft: Draft, submitted_at: datetime) -> list[JSON]:
-        caption = captions.normalised(captions.compose(draft.content, draft.hashtags))
+        caption = captions.normalised(limits.text_of(rules.RULES, draft))
         since = submitted_at.timestamp() - CLOCK_SLACK_SECONDS
         return [
             post
@@ -283,6 +314,7 @@ class TikTokPublisher:
             auth, data, post_type=self.post_type(draft), username=done.data.get("username")
         )
         kept = {key: value for key, value in done.data.items() if key not in ("upload_url", "urls")}
+        kept["delivered_to"] = "inbox" if data.get("status") == "SEND_TO_USER_INBOX" else "profile"
         post_id, permalink = (found.platform_post_id, found.permalink) if found else (None, None)
         return Progress(Phase.published, kept, platform_post_id=post_id, permalink=permalink)
 
@@ -297,35 +329,10 @@ def _submitted(done: Progress) -> Progress:
     return Progress(Phase.submitted, {**kept, "looks": 0}, look_after=PACE[0])
 
 
-def _check_creator(creator: JSON, draft: Draft) -> None:
-    """Hold the owner's choices against what the account may do now; nothing is ever substituted."""
-    chosen = draft.options.get("privacy_level")
-    if not chosen:
-        raise FixContent(
-            "Choose who may see this post on TikTok, then schedule it again.",
-            field="options.privacy_level",
-            code="privacy_level_required",
-        )
-    if chosen not in (creator.get("privacy_level_options") or ()):
-        raise FixContent(
-            "TikTok does not offer the chosen visibility to this account any more. Choose another one.",
-            field="options.privacy_level",
-            code="privacy_not_offered",
-        )
-    longest = creator.get("max_video_post_duration_sec")
-    seconds = draft.media[0].duration_seconds if draft.media else None
-    if isinstance(longest, int) and seconds is not None and seconds > longest:
-        raise FixContent(
-            f"This TikTok account may post videos of up to {longest} seconds. Cut the video.",
-            field="media_urls",
-            code="video_too_long",
-        )
-
-
 def _video_info(draft: Draft) -> JSON:
     options = draft.options
     info: JSON = {
-        "title": captions.compose(draft.content, draft.hashtags),
+        "title": limits.text_of(rules.RULES, draft),
         "privacy_level": options["privacy_level"],
         "disable_comment": _flag(options.get("disable_comment"), default=True),
         "disable_duet": _flag(options.get("disable_duet"), default=True),
@@ -341,18 +348,29 @@ def _video_info(draft: Draft) -> JSON:
 
 def _photo_body(draft: Draft, done: Progress) -> JSON:
     options = draft.options
+    info: JSON = {"description": limits.text_of(rules.RULES, draft)}
+    if options.get("title"):
+        info["title"] = str(options["title"])
+    source = {
+        "source": "PULL_FROM_URL",
+        "photo_cover_index": int(options.get("cover_index") or 0),
+        "photo_images": list(done.data["urls"]),
+    }
+    if rules.post_type(draft) == rules.INBOX_PHOTO:
+        return {"media_type": "PHOTO", "post_mode": "MEDIA_UPLOAD", "post_info": info, "source_info": source}
+    info |= {
+        "privacy_level": options["privacy_level"],
+        "disable_comment": _flag(options.get("disable_comment"), default=True),
+        "auto_add_music": _flag(options.get("auto_add_music")),
+        "brand_content_toggle": _flag(options.get("brand_content_toggle")),
+        "brand_organic_toggle": _flag(options.get("brand_organic_toggle")),
+    }
     return {
         "media_type": "PHOTO",
         "post_mode": "DIRECT_POST",
         "is_aigc": _flag(options.get("is_aigc")),  # beside `post_info`, where videos have it inside
-        "post_info": {
-            "description": captions.compose(draft.content, draft.hashtags),
-            "privacy_level": options["privacy_level"],
-            "disable_comment": _flag(options.get("disable_comment"), default=True),
-            "brand_content_toggle": _flag(options.get("brand_content_toggle")),
-            "brand_organic_toggle": _flag(options.get("brand_organic_toggle")),
-        },
-        "source_info": {"source": "PULL_FROM_URL", "photo_cover_index": 0, "photo_images": list(done.data["urls"])},
+        "post_info": info,
+        "source_info": source,
     }
 
 

@@ -24,6 +24,14 @@ SELECT (
 ) AS lanes,
 EXISTS (SELECT 1 FROM post_metrics WHERE next_fetch_at <= clock_timestamp()) AS metrics,
 EXISTS (
+    SELECT 1 FROM follow_ups WHERE done_at IS NULL AND due_at <= clock_timestamp()
+      AND (lease_until IS NULL OR lease_until < clock_timestamp())
+) AS follow_ups,
+EXISTS (SELECT 1 FROM inbound_events WHERE handled_at IS NULL) AS events,
+EXISTS (
+    SELECT 1 FROM social_accounts WHERE status = 'connected' AND checked_at <= clock_timestamp() - interval '1 day'
+) AS checks,
+EXISTS (
     SELECT 1 FROM account_credentials c JOIN social_accounts a ON a.id = c.account_id
     WHERE c.refresh_due_at <= clock_timestamp() AND a.status = 'connected'
       AND (c.refresh_lease_until IS NULL OR c.refresh_lease_until < clock_timestamp())
@@ -35,6 +43,9 @@ _TIDY = (
     "DELETE FROM oauth_states WHERE expires_at < now() - interval '1 hour'",
     "DELETE FROM heartbeats WHERE beat_at < now() - interval '1 day'",
     "DELETE FROM auth_sessions WHERE expires_at < now() - interval '30 days'",
+    "DELETE FROM connection_choices WHERE expires_at < now()",
+    "DELETE FROM inbound_events WHERE handled_at < now() - interval '30 days'",
+    "DELETE FROM follow_ups WHERE done_at < now() - interval '30 days'",
     "DELETE FROM media_loans WHERE created_at < now() - interval '7 days'",
 )
 
@@ -44,6 +55,9 @@ class TaskNames:
     advance: str
     collect: str
     refresh: str
+    follow_up: str
+    events: str
+    check: str
 
 
 class Dispatcher:
@@ -62,6 +76,8 @@ class Dispatcher:
             row = (await uow.session.execute(_DUE, {"limit": most})).one()
         hints = [self._tasks.advance] * -(-row.lanes // self._lanes_per_worker)
         hints += [self._tasks.collect] * row.metrics + [self._tasks.refresh] * row.tokens
+        hints += [self._tasks.follow_up] * row.follow_ups + [self._tasks.events] * row.events
+        hints += [self._tasks.check] * row.checks
         for hint in hints:
             await asyncio.to_thread(self._send, hint)
 

@@ -39,7 +39,6 @@ from app.domain.vocabulary import (
 )
 from app.kit.clock import Clock
 from app.kit.crypto import KeyRingError
-from app.kit.ids import new_id
 from app.platforms.base import (
     AccountFacts,
     Auth,
@@ -60,8 +59,10 @@ from app.platforms.base import (
     RefreshToken,
     RetryLater,
 )
+from app.platforms.limits import first_comment_of
 from app.repositories.account_repository import AccountRepository
 from app.repositories.publication_repository import NO_TROUBLE, Claim, Due, PublicationRepository, Trouble
+from app.services.publishing.journal import call_entry, decision_entry
 from app.services.publishing.media import MediaLender
 from app.services.token_service import TokenService
 
@@ -77,6 +78,7 @@ RECORD_SECONDS = 60.0
 """How long to keep trying to write down what a platform answered while the database is away."""
 STEP_SECONDS = 3600
 """Longest time one step may take: a large upload over a slow line. The lease is renewed meanwhile."""
+QUOTA_WAIT_MIN = timedelta(seconds=5)
 PUBLIC_STEPS = frozenset({Step.submit, Step.confirm, Step.reconcile})
 """From here on the post may already be public."""
 
@@ -113,6 +115,7 @@ class PublishingEngine:
         lender: MediaLender,
         patience: Patience,
         first_metrics_age: timedelta,
+        live_check_age: timedelta,
         worker: str,
         clock: Clock,
         chance: random.Random | None = None,
@@ -123,6 +126,7 @@ class PublishingEngine:
         self._lender = lender
         self._patience = patience
         self._first_metrics_age = first_metrics_age
+        self._live_check_age = live_check_age
         self._worker = worker
         self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 - jitter
@@ -301,7 +305,7 @@ class PublishingEngine:
     # What went wrong
 
     async def _failed(self, work: Work, error: PlatformError) -> None:
-        trouble = Trouble(error.code, error.sentence, error.platform_code, error.trace_id)
+        trouble = _trouble(error)
         log.info(
             "publication.trouble",
             publication_id=str(work.due.id),
@@ -326,7 +330,7 @@ class PublishingEngine:
                     work.progress = work.progress.anew()
                 await self._later(work, after=error.after, trouble=trouble)
             case QuotaUsedUp():
-                after = max(error.until - self._clock(), timedelta(seconds=30))
+                after = max(error.until - self._clock(), QUOTA_WAIT_MIN)
                 await self._later(work, after=after, trouble=trouble)
             case FixContent() | Permanent() if work.step in (Step.confirm, Step.reconcile) and not error.proven:
                 # The post may be out: that a question was refused says nothing about it.
@@ -364,9 +368,7 @@ class PublishingEngine:
         try:
             await self._tokens.refresh(work.due.account_id, seen_version=work.credential_version)
         except ReconnectAccount as error:
-            await self._account_lost(
-                work, error, Trouble(error.code, error.sentence, error.platform_code, error.trace_id)
-            )
+            await self._account_lost(work, error, _trouble(error))
         except RetryLater as error:
             await self._later(work, after=error.after, trouble=trouble)
         except (PlatformError, KeyRingError) as error:
@@ -449,6 +451,11 @@ class PublishingEngine:
                 post_status=PostStatus.posted,
             )
             await rows.follow_numbers(work.due, first_age=self._first_metrics_age)
+            await rows.follow_up(
+                work.due,
+                look_after=self._live_check_age,
+                has_comment=bool(first_comment_of(work.due.options, work.due.hashtags)),
+            )
 
         await self._record(work, write, release=True)
         self._lender.forget(work.due.id)
@@ -537,7 +544,7 @@ class PublishingEngine:
 
     def _make_auth(self, work: Work, grant: Grant) -> Auth:
         def keep(call: CallRecord) -> None:
-            work.journal.append(_entry(work.step, call))
+            work.journal.append(call_entry(work.step, call))
 
         def pause(wait: timedelta) -> None:
             work.pause = max(work.pause or timedelta(0), wait)
@@ -553,15 +560,7 @@ class PublishingEngine:
 
     def _note(self, work: Work, operation: str, outcome: str) -> None:
         """Write one of our own decisions into the journal."""
-        work.journal.append(
-            {
-                "id": str(new_id()),
-                "step": work.step,
-                "operation": operation,
-                "outcome": outcome,
-                "started_at": self._clock().isoformat(),
-            }
-        )
+        work.journal.append(decision_entry(work.step, operation, outcome, at=self._clock()))
 
 
 UNCERTAIN = Trouble(
@@ -623,21 +622,8 @@ def _as_platform_error(step: Step, error: Exception) -> PlatformError:
     )
 
 
-def _entry(step: Step, call: CallRecord) -> dict[str, Any]:
-    return {
-        "id": str(new_id()),
-        "step": step,
-        "operation": call.operation,
-        "outcome": call.outcome,
-        "status": call.status,
-        "code": call.code,
-        "trace_id": call.trace_id,
-        "detail": call.detail,
-        "host": call.host,
-        "path": call.path,
-        "started_at": call.started_at.isoformat(),
-        "duration_ms": call.duration_ms,
-    }
+def _trouble(error: PlatformError) -> Trouble:
+    return Trouble(error.code, error.sentence, error.platform_code, error.trace_id)
 
 
 def _support(trouble: Trouble | None) -> tuple[str | None, str | None]:

@@ -28,7 +28,8 @@ def adapters():
 
 
 def authorize(adapter):
-    request = adapter.connector.authorize(state="s&1", redirect_uri="https://app.example.com/cb")
+    connector = adapter.connector
+    request = connector.authorize(state="s&1", redirect_uri="https://app.example.com/cb", login=connector.logins[0])
     parts = urlsplit(request.url)
     return request, f"{parts.scheme}://{parts.netloc}{parts.path}", {k: v[0] for k, v in parse_qs(parts.query).items()}
 
@@ -39,6 +40,23 @@ def test_instagram_sign_in(adapters):
     assert (query["client_id"], query["state"], query["force_reauth"]) == ("ig-app", "s&1", "true")
     assert query["scope"].split(",")[:2] == ["instagram_business_basic", "instagram_business_content_publish"]
     assert request.code_verifier is None
+
+
+def test_instagram_through_facebook():
+    config = InstagramConfig("ig-app", "ig-secret", facebook_app_id="fb-app", facebook_app_secret="fb-secret")
+    connector = build_adapters(instagram=config)["instagram"].connector
+    assert connector.logins == ("instagram", "facebook")
+    request = connector.authorize(state="s", redirect_uri="https://app.example.com/cb", login="facebook")
+    parts = urlsplit(request.url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    assert f"{parts.netloc}{parts.path}" == "www.facebook.com/v25.0/dialog/oauth"
+    assert query["client_id"] == "fb-app"
+    assert {"instagram_basic", "instagram_content_publish", "business_management"} <= set(query["scope"].split(","))
+    assert "secret" not in repr(config)
+
+
+def test_instagram_has_one_sign_in_without_a_facebook_app(adapters):
+    assert adapters["instagram"].connector.logins == ("instagram",)
 
 
 def test_facebook_sign_in(adapters):

@@ -73,6 +73,8 @@ INSTAGRAM = [
     *[(190, sub, RECON, RECON, "account_checkpoint") for sub in (459, 464)],
     *[(code, None, RECON, RECON, "permission_missing") for code in (200, 210, 299)],
     (341, None, LATER, LATER, "platform_throttled"),
+    (100, 2207081, FIX, FIX, "trial_not_available"),
+    (2207081, None, FIX, FIX, "trial_not_available"),
     (352, 2207026, FIX, FIX, "video_unsupported"),
     (368, None, RECON, RECON, "account_blocked"),
     (9004, 2207052, AGAIN, UNKNOWN, "media_not_fetched"),
@@ -98,6 +100,45 @@ def test_instagram_rows_are_all_tested():
     numbers = {code for code, _ in named}
     rows = {key for key in instagram.TABLE if key[0] != 0}
     assert {key for key in rows if key not in named and key[0] not in numbers} == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind", "ours"),
+    [
+        (100, "INSTAGRAM_PLATFORM_API__INVALID_LOCATION_ID", FIX, "invalid_location"),
+        (100, "(#100) param collaborators is not allowed", FIX, "collaborators_not_allowed"),
+        (100, "their words", FIX, "content_refused"),
+        (200, "(#200) Requires ads_management permission", PERM, "ads_permission_missing"),
+        (275, "Requires ads_management or ads_read", PERM, "ads_permission_missing"),
+        (200, "their words", RECON, "permission_missing"),
+    ],
+)
+def test_instagram_refusals_that_a_constant_tells_apart(code, message, kind, ours):
+    answer = Answer(400, {}, {"error": {"code": code, "message": message}})
+    answer.fault = meta.fault_of(answer)
+    for purpose in (Purpose.stage, Purpose.submit):
+        error = instagram.DECIDER.error(answer, purpose)
+        assert (type(error), error.code) == (kind, ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "ours"),
+    [
+        ("ProcessingFailedError", AGAIN, "upload_failed"),
+        ("OffsetInvalidError", LATER, "platform_busy"),
+        ("PartialRequestError", LATER, "platform_busy"),
+    ],
+)
+def test_instagram_uploads(name, kind, ours):
+    answer = Answer(400, {}, {"debug_info": {"retriable": False, "type": name, "message": "their words"}})
+    answer.fault = meta.fault_of(answer)
+    error = instagram.DECIDER.error(answer, Purpose.stage)
+    assert (type(error), error.code) == (kind, ours)
+
+
+def test_a_trial_that_an_account_may_not_have():
+    error = instagram.container_error("Error: Media upload has failed with error code 2207081")
+    assert (type(error), error.code, error.field) == (FIX, "trial_not_available", "options.trial")
 
 
 @pytest.mark.parametrize(

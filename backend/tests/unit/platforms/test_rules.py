@@ -64,7 +64,7 @@ class TestPostTypes:
         assert facebook.post_type(Draft("x", options={"link": "https://shop.example"})) == "link"
 
     def test_chosen(self):
-        draft = Draft("x", media=(IMAGE,), post_type="story")
+        draft = Draft("x", media=(IMAGE,), post_type="poll")
         assert ig(draft) == fb(draft) == tt(draft) == [("post_type", "unsupported_post_type")]
 
 
@@ -72,9 +72,7 @@ class TestInstagram:
     def test_caption_counts_code_points_and_hashtags(self):
         assert ig(Draft("é" * 2200, media=(IMAGE,))) == []
         findings = instagram.validate(Draft("é" * 2201, media=(IMAGE,)), NOTHING)
-        assert [finding.message for finding in findings] == [
-            "2201 of 2200 characters: shorten the caption for Instagram."
-        ]
+        assert [finding.message for finding in findings] == ["2201 of 2200 characters: shorten the text for Instagram."]
         assert ig(Draft("é" * 2195, ("abc",), (IMAGE,))) == [("content", "caption_too_long")]
 
     def test_hashtags_in_the_text_count_too(self):
@@ -155,6 +153,115 @@ class TestInstagram:
         assert ig(Draft("x", media=(CLIP,), post_type="image")) == [("media_urls", "wrong_media_kind")]
         assert ig(Draft("x", media=(IMAGE,), post_type="reel")) == [("media_urls", "wrong_media_kind")]
         assert ig(Draft("x", media=(IMAGE, IMAGE), post_type="image")) == [("media_urls", "too_many_items")]
+
+    @pytest.mark.parametrize(
+        ("item", "change", "found"),
+        [
+            (IMAGE, {}, []),
+            (IMAGE, {"height_px": 1920}, []),
+            (IMAGE, {"mime_type": "image/png"}, ["unsupported_media_type"]),
+            (CLIP, {"duration_seconds": 60}, []),
+            (CLIP, {"duration_seconds": 60.5}, ["video_too_long"]),
+            (CLIP, {"size_bytes": 100_000_000}, []),
+            (CLIP, {"size_bytes": 100_000_001}, ["video_too_large"]),
+            (CLIP, {"width_px": 100, "height_px": 1200}, ["video_ratio"]),
+        ],
+    )
+    def test_story(self, item, change, found):
+        draft = Draft("x" * 5000, ("tag",) * 50, (replace(item, **change),), post_type="story")
+        assert ig(draft) == [("media_urls", code) for code in found]
+
+    def test_a_story_has_one_item(self):
+        assert ig(Draft("", media=(IMAGE, IMAGE), post_type="story")) == [("media_urls", "too_many_items")]
+        assert ig(Draft("", post_type="story")) == [("media_urls", "media_required")]
+
+    @pytest.mark.parametrize("option", [name for name in instagram.RULES.options if name != "user_tags"])
+    def test_a_story_has_no_option_but_people(self, option):
+        draft = Draft("", media=(IMAGE,), post_type="story", options={option: None})
+        assert ig(draft) == [(f"options.{option}", "unknown_option")]
+
+    @pytest.mark.parametrize(
+        ("kind", "tags", "is_fine"),
+        [
+            ("image", [{"username": "a", "x": 0, "y": 1}], True),
+            ("image", [{"username": "@a.b_c", "x": 0.5, "y": 0.5}], True),
+            ("image", [{"username": "a"}], False),
+            ("image", [{"username": "a", "x": 0.5}], False),
+            ("image", [{"username": "a", "x": 1.01, "y": 0.5}], False),
+            ("image", [{"username": "a", "x": True, "y": 0.5}], False),
+            ("image", [{"username": "a b", "x": 0.5, "y": 0.5}], False),
+            ("image", [{"username": "a", "x": 0.5, "y": 0.5, "item": 0}], False),
+            ("image", [{"username": "a", "x": 0.5, "y": 0.5, "z": 0}], False),
+            ("image", [{"username": "a", "x": 0.5, "y": 0.5}] * 20, True),
+            ("image", [{"username": "a", "x": 0.5, "y": 0.5}] * 21, False),
+            ("image", "a", False),
+            ("reel", [{"username": "a"}], True),
+            ("reel", [{"username": "a", "x": 0.5, "y": 0.5}], False),
+            ("story", [{"username": "a"}], True),
+            ("story", [{"username": "a", "x": 0.5, "y": 0.5}], True),
+            ("carousel", [{"username": "a", "x": 0.5, "y": 0.5, "item": 0}], True),
+            ("carousel", [{"username": "a", "x": 0.5, "y": 0.5}], True),
+            ("carousel", [{"username": "a", "item": 1}], True),
+            ("carousel", [{"username": "a", "x": 0.5, "y": 0.5, "item": 1}], False),
+            ("carousel", [{"username": "a", "item": 0}], False),
+            ("carousel", [{"username": "a", "item": 2}], False),
+            ("carousel", [{"username": "a", "item": -1}], False),
+        ],
+    )
+    def test_marked_people(self, kind, tags, is_fine):
+        media = {"reel": (CLIP,), "carousel": (IMAGE, CLIP)}.get(kind, (IMAGE,))
+        found = ig(Draft("x", media=media, post_type=kind, options={"user_tags": tags}))
+        assert found == ([] if is_fine else [("options.user_tags", "invalid_option")])
+
+    @pytest.mark.parametrize(
+        ("options", "is_fine"),
+        [
+            ({"alt_texts": ["a" * 1000, None]}, True),
+            ({"alt_texts": ["a"]}, True),
+            ({"alt_texts": ["a" * 1001]}, False),
+            ({"alt_texts": ["a", "of a video"]}, False),
+            ({"alt_texts": ["a", None, None]}, False),
+            ({"alt_texts": "a"}, False),
+            ({"location_id": "7640348500"}, True),
+            ({"location_id": "Paris"}, False),
+            ({"location_id": 7640348500}, False),
+            ({"collaborators": ["a", "@b", "c.d"]}, True),
+            ({"collaborators": ["a", "b", "c", "d"]}, False),
+            ({"collaborators": ["not a name"]}, False),
+            ({"first_comment": "x" * 2200}, True),
+            ({"first_comment": "x" * 2201}, False),
+        ],
+    )
+    def test_choices(self, options, is_fine):
+        found = ig(Draft("x", media=(IMAGE, CLIP), options=options))
+        assert found == ([] if is_fine else [(f"options.{next(iter(options))}", "invalid_option")])
+
+    @pytest.mark.parametrize(
+        ("options", "is_fine"),
+        [
+            ({"cover_url": "https://media.example/cover.jpg"}, True),
+            ({"cover_url": "http://media.example/cover.jpg"}, True),
+            ({"cover_url": "ftp://media.example/cover.jpg"}, False),
+            ({"cover_url": "https://media.example/Ö.jpg"}, False),
+            ({"audio_name": "Song"}, True),
+            ({"audio_name": 5}, False),
+            ({"trial": "manual"}, True),
+            ({"trial": "performance"}, True),
+            ({"trial": "MANUAL"}, False),
+        ],
+    )
+    def test_choices_of_a_reel(self, options, is_fine):
+        found = ig(Draft("x", media=(CLIP,), options=options))
+        assert found == ([] if is_fine else [(f"options.{next(iter(options))}", "invalid_option")])
+
+    def test_hashtags_count_where_they_stand(self):
+        tags = tuple(f"t{n}" for n in range(30))
+        moved = {"hashtag_placement": "first_comment"}
+        assert ig(Draft("x" * 2200, tags, (IMAGE,), options=moved)) == []
+        found = ig(Draft("x", tags, (IMAGE,), options={**moved, "first_comment": "#one"}))
+        assert found == [("hashtags", "too_many_hashtags")]
+        found = ig(Draft("x", tags, (IMAGE,), options={**moved, "first_comment": "x" * 2190}))
+        assert found == [("options.first_comment", "invalid_option")]
 
 
 class TestFacebook:
