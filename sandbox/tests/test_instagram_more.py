@@ -252,8 +252,8 @@ class TestWebhooks:
         assert {event["user_openid"] for event in events.values()} == {tiktok.open_id}
         assert json.loads(events["post.publish.complete"]["content"])["publish_id"] == publish_id
         listener.heard.clear()
-        form = {**{"client_key": APP["client_id"], "client_secret": APP["client_secret"]}, "token": ""}
-        form["token"] = str(tiktok.tokens["access_token"])
+        app = {"client_key": APP["client_id"], "client_secret": APP["client_secret"]}
+        form = {**app, "token": str(tiktok.tokens["access_token"])}
         tiktok.control.http.post(f"{tiktok.control.url}/tiktok/api/v2/oauth/revoke/", data=form)
         wait(lambda: bool(listener.heard))
         assert listener.events("/tiktok")[0]["event"] == "authorization.removed"
