@@ -19,6 +19,7 @@ from app.platforms.base import (
     Draft,
     FixContent,
     MediaItem,
+    MetricValues,
     Outcome,
     OutcomeUnknown,
     Permanent,
@@ -334,6 +335,31 @@ class TestLostAnswers:
         assert done.platform_post_id == post["id"]
         assert "object_not_visible" in driver.errors
 
+    @both_logins
+    async def test_many_stories_while_answers_get_lost(self, adapter, sandbox, profile, host, image, video):
+        """Nothing tells one story from another: each is out once, and none takes another one's id."""
+        sandbox.knobs(
+            seed=11,
+            drop_rate=0.15,
+            drop_before_rate=0.1,
+            error_500_rate=0.1,
+            visibility_seconds=0.2,
+            rates_include_oauth=False,
+        )
+        ids, errors_met = [], []
+        for turn in range(14):
+            driver = Driver(adapter, profile, host, is_forgiving=True)
+            done = await driver.publish(a_draft(("story", "story_video")[turn % 2], image, video), until=40)
+            ids.append(done.platform_post_id)
+            errors_met += driver.errors
+        sandbox.knobs(drop_rate=0, drop_before_rate=0, error_500_rate=0)
+        there = {post["id"] for post in published(sandbox, profile)}
+        assert len(there) == 14
+        known = [one for one in ids if one is not None]
+        assert len(set(known)) == len(known)
+        assert set(known) <= there
+        assert "outcome_unknown" in errors_met
+
 
 async def until_ready(driver: Driver, draft: Draft) -> Progress:
     """Drive a draft up to the call that would make it public."""
@@ -561,6 +587,42 @@ class TestAftercare:
         await adapter.aftercare.delete(driver.auth, ref)
         assert published(sandbox, profile) == []
         await adapter.aftercare.delete(driver.auth, ref)  # gone already
+
+    async def test_deleting_needs_its_permission(self, adapter, sandbox, host, image, video):
+        [profile] = await connect(
+            adapter, sandbox, "Bakery", login="facebook", declined_scopes=["instagram_manage_contents"]
+        )
+        driver = Driver(adapter, profile, host)
+        done = await driver.publish(a_draft("image", image, video))
+        ref = PostRef(str(done.platform_post_id), "image", done.data)
+        assert adapter.aftercare.can_delete(driver.auth, ref) is False
+        with pytest.raises(Permanent):
+            await adapter.aftercare.delete(driver.auth, ref)
+        assert len(published(sandbox, profile)) == 1
+
+
+class TestNumbers:
+    @both_logins
+    async def test_of_a_story(self, adapter, driver, sandbox, image, video, login):
+        done = await driver.publish(a_draft("story", image, video))
+        ref = PostRef(str(done.platform_post_id), "story", done.data)
+        assert await adapter.metrics.read(driver.auth, [ref]) == {
+            ref.platform_post_id: MetricValues()
+        }  # no viewers yet
+        sandbox.advance(20 * 3600)
+        value = (await adapter.metrics.read(driver.auth, [ref]))[ref.platform_post_id]
+        assert value.likes is None
+        assert value.impressions > value.reach > 0
+        assert None not in (value.comments, value.shares)
+        assert (value.clicks is not None) == (login == "facebook")
+
+    @pytest.mark.parametrize("login", ["facebook"], indirect=True)
+    async def test_of_a_reel_through_facebook(self, adapter, driver, sandbox, image, video):
+        done = await driver.publish(a_draft("reel", image, video))
+        sandbox.advance(86_400)
+        ref = PostRef(str(done.platform_post_id), "reel", done.data)
+        value = (await adapter.metrics.read(driver.auth, [ref]))[ref.platform_post_id]
+        assert None not in (value.impressions, value.reach, value.likes, value.comments, value.shares)
 
 
 def numbered() -> list:

@@ -15,7 +15,6 @@ from app.platforms.instagram.client import NOT_VISIBLE, InstagramClient, is_face
 STORY_LIFE = timedelta(hours=24)
 GONE = frozenset({NOT_VISIBLE, "24/2207006"})
 """How Instagram says that a post is not there."""
-COMMENT_SCOPES = frozenset({"instagram_business_manage_comments", "instagram_manage_comments"})
 
 
 class InstagramAftercare:
@@ -69,14 +68,14 @@ class InstagramAftercare:
         return None
 
     def can_delete(self, auth: Auth, post: PostRef) -> bool:
-        """Whether this connection may delete: only Facebook Login has the permission for it."""
-        return bool(post.platform_post_id) and is_facebook_login(auth)
+        """Whether this connection may delete: only Facebook Login has the permission for it, if it was given."""
+        return bool(post.platform_post_id) and is_facebook_login(auth) and auth.extra.get("may_delete") is True
 
     async def delete(self, auth: Auth, post: PostRef) -> None:
         if not self.can_delete(auth, post):
             raise Permanent(
-                "Instagram lets PostPilot delete only what was connected through Facebook. Open the post in the "
-                "Instagram app and delete it there.",
+                "Instagram lets PostPilot delete posts only of accounts that were connected through Facebook with all "
+                "permissions. Open the post in the Instagram app and delete it there.",
                 code="delete_not_possible",
             )
         try:

@@ -39,6 +39,7 @@ SCOPES = (
 )
 """All are asked for at once: a grant is frozen when it is given. Names in force since 2025-01-27."""
 NEEDED = SCOPES[:2]
+DELETE_SCOPE = "instagram_manage_contents"
 FACEBOOK_SCOPES = (
     "instagram_basic",
     "instagram_content_publish",
@@ -46,10 +47,10 @@ FACEBOOK_SCOPES = (
     "pages_show_list",
     "instagram_manage_comments",
     "instagram_manage_insights",
-    "instagram_manage_contents",
+    DELETE_SCOPE,
     "business_management",
 )
-"""What Facebook Login is asked for. Without `business_management` a portfolio's Pages are hidden; deleting a post needs
+"""What Facebook Login is asked for. Without `business_management` a portfolio's Pages are hidden; deleting needs
 `instagram_manage_contents` (Changelog, 2025-12-03)."""
 FACEBOOK_NEEDED = FACEBOOK_SCOPES[:4]
 
@@ -245,6 +246,7 @@ class InstagramConnector:
             extra={
                 "login": FACEBOOK_LOGIN,
                 "user_id": user_id,
+                "may_delete": DELETE_SCOPE in granted,
                 "user_token": user.token,
                 "user_token_expires_at": user.expires_at.isoformat() if user.expires_at else None,
             },

@@ -55,7 +55,7 @@ class InstagramMetrics:
         except FixContent:  # one metric that this post does not have fails the whole call
             return await self._metric_by_metric(auth, media_id, columns)
         except PlatformError as error:
-            return await self._counts(auth, media_id, error)
+            return await self._counts(auth, post, error)
 
     async def _insights(self, auth: Auth, media_id: str, names: list[str]) -> dict[str, int]:
         data = await self.client.read(
@@ -72,14 +72,16 @@ class InstagramMetrics:
                 continue
         return _values(columns, found)
 
-    async def _counts(self, auth: Auth, media_id: str, refusal: PlatformError) -> MetricValues | None:
+    async def _counts(self, auth: Auth, post: PostRef, refusal: PlatformError) -> MetricValues | None:
         """Read the public counters when insights are refused; `None` when the post is not there at all."""
         no_insights = isinstance(refusal, ReconnectAccount) and refusal.platform_code == "10"
         if not no_insights and refusal.platform_code != "100/33":
             raise refusal
+        if no_insights and post.post_type == rules.STORY:
+            return MetricValues()  # fewer than five viewers (IG Media Insights)
         try:
             data = await self.client.read(
-                auth, "instagram.media_counts", f"/{quote(media_id)}", "fields=like_count,comments_count"
+                auth, "instagram.media_counts", f"/{quote(post.platform_post_id)}", "fields=like_count,comments_count"
             )
         except PlatformError as error:
             if error.platform_code == "100/33":

@@ -123,16 +123,18 @@ class InstagramPublisher:
             return Verdict(Outcome.look_again, done, after_seconds=15)
         listed = await (self.client.stories(auth) if kind == rules.STORY else self.client.recent(auth))
         found = self._matches(listed, draft, done, submitted_at)
-        # What has no text is known by time and kind alone: the owner's own post looks the same. Then the container's
-        # word that it is not out counts for more.
-        is_telling = bool(_text(kind, draft)) or state in ("PUBLISHED", None)
+        # What has no text is known by time and kind alone, and another post of this account looks the same: then all
+        # must have surfaced before one counts, and the container's word that it is not out counts for more.
+        has_text = bool(_text(kind, draft))
+        is_telling = has_text or state in ("PUBLISHED", None)
+        if not (has_text and len(found) == 1):
+            done = self.search.count(done)
+            if not self.search.is_over(done, submitted_at, now):
+                return Verdict(Outcome.look_again, done, after_seconds=self.search.pause_seconds)
         if len(found) == 1 and is_telling:
             post = found[0]
             at = graph_time(post.get("timestamp")) or submitted_at
             return Verdict(Outcome.published, _out(done, str(post["id"]), post.get("permalink"), at))
-        done = self.search.count(done)
-        if not self.search.is_over(done, submitted_at, now):
-            return Verdict(Outcome.look_again, done, after_seconds=self.search.pause_seconds)
         if state == "PUBLISHED":  # it is out, whatever the list says: the id stays unknown
             return Verdict(Outcome.published, done.but(phase=Phase.published, look_after=None))
         if state == "FINISHED" and not (found and is_telling):
