@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from sandbox.core import Sandbox
 from sandbox.meta.auth import grant_of, require_scope, require_token
-from sandbox.meta.errors import missing_object
+from sandbox.meta.errors import missing_object, refuse
 from sandbox.records import Persona, Token
 from sandbox.wire import Call
 
 BASIC, PUBLISH = "instagram_business_basic", "instagram_business_content_publish"
 COMMENTS, INSIGHTS = "instagram_business_manage_comments", "instagram_business_manage_insights"
 CONTENTS = "instagram_manage_contents"
+_CREATE_TASKS = frozenset({"CREATE_CONTENT", "MANAGE", "PROFILE_PLUS_CREATE_CONTENT", "PROFILE_PLUS_FULL_CONTROL"})
 _FACEBOOK_NAMES = {
     BASIC: ("instagram_basic", "pages_read_engagement"),
     PUBLISH: ("instagram_content_publish",),
@@ -32,7 +33,13 @@ def account_of(call: Call, *scopes: str) -> str:
     if call.account_id not in linked_accounts(call, token):
         raise missing_object(call.node)
     require_scope(call, token, *(name for scope in scopes for name in _FACEBOOK_NAMES[scope]))
+    if PUBLISH in scopes and not any(_CREATE_TASKS & set(page.tasks) for page in _pages_of(call, call.account_id)):
+        raise refuse("(#200) The user does not have sufficient administrative permission on this Page", 200, status=403)
     return call.account_id
+
+
+def _pages_of(call: Call, account_id: str) -> list[Persona]:
+    return [page for page in call.sandbox.state.personas if page.instagram_id == account_id]
 
 
 def linked_accounts(call: Call, token: Token) -> list[str]:

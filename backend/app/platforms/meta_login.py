@@ -16,6 +16,8 @@ from app.platforms.http import Purpose
 from app.platforms.meta import GraphClient, graph_time, needed, next_page, rows_of
 
 TITLE = "Facebook"
+PUBLISH_TASKS = frozenset({"CREATE_CONTENT", "MANAGE", "PROFILE_PLUS_CREATE_CONTENT", "PROFILE_PLUS_FULL_CONTROL"})
+"""Either spelling of the task that lets a person publish for a Page (classic and New Page Experience)."""
 PAGES_MAX = 50
 """Result pages followed at most; ours, against an endless list."""
 
@@ -26,6 +28,12 @@ class UserToken:
 
     token: str = field(repr=False)
     expires_at: datetime | None
+
+
+def may_publish(page: JSON) -> bool:
+    """Whether the person's role on a Page lets them publish; where no tasks are told, having its token is enough."""
+    tasks = page.get("tasks")
+    return bool(page.get("access_token")) and (not isinstance(tasks, list) or bool(PUBLISH_TASKS & set(tasks)))
 
 
 @dataclass(frozen=True)

@@ -450,6 +450,18 @@ class TestFacebookLogin:
         assert first.owner_ids == (first.account_id_external, first.grant.extra["user_id"])
         assert {profile.owner_ids[1] for profile in usable} == {first.grant.extra["user_id"]}
 
+    async def test_a_role_that_may_not_publish(self, adapter, sandbox, host, image, video):
+        [before] = await connect(adapter, sandbox, "Bakery", login="facebook")
+        page = before.grant.extra["page_id"]
+        sandbox.send("PATCH", f"/accounts/facebook/{page}", tasks=["ANALYZE"])
+        [after] = await connect(adapter, sandbox, "Bakery", login="facebook")
+        assert not after.usable
+        assert "Content" in str(after.problem)
+        with pytest.raises(ReconnectAccount) as caught:
+            await Driver(adapter, before, host).publish(a_draft("image", image, video))
+        assert caught.value.platform_code == "200"
+        assert published(sandbox, before) == []
+
     @pytest.mark.parametrize(
         "scope", ["instagram_basic", "instagram_content_publish", "pages_show_list", "pages_read_engagement"]
     )

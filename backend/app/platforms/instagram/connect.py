@@ -29,7 +29,7 @@ from app.platforms.instagram.client import (
 )
 from app.platforms.instagram.errors import TITLE
 from app.platforms.meta import needed, rows_of
-from app.platforms.meta_login import FacebookLogin
+from app.platforms.meta_login import FacebookLogin, may_publish
 
 SCOPES = (
     "instagram_business_basic",
@@ -333,8 +333,8 @@ def _linked(page: JSON, grant: Grant, user_id: str) -> ConnectedProfile:
         account_name=str(linked.get("username") or linked.get("name") or linked["id"]),
         avatar_url=linked.get("profile_picture_url"),
         grant=grant,
-        usable=bool(token),
-        problem=None if token else role,
+        usable=may_publish(page),
+        problem=None if may_publish(page) else role,
         owner_ids=_ids(str(linked["id"]), user_id),
     )
 
