@@ -58,8 +58,6 @@ class VideoLimits:
     ratio_max: float | None = None
     """Width divided by height."""
     width_max_px: int | None = None
-    width_min_px: int | None = None
-    height_min_px: int | None = None
     side_min_px: int | None = None
     long_side_min_px: int | None = None
     side_max_px: int | None = None
@@ -375,11 +373,9 @@ def _video(title: str, limits: VideoLimits, item: MediaItem, field_name: str) ->
     if width and height:
         if not _within(width / height, limits.ratio_min, limits.ratio_max):
             say("video_ratio", f"The video is too tall or too wide for {title}: crop it{_between(limits)}.")
-        too_small = width < (limits.width_min_px or 0) or height < (limits.height_min_px or 0)
-        too_small = too_small or max(width, height) < (limits.long_side_min_px or 0)
-        if too_small or min(width, height) < (limits.side_min_px or 0):
-            sides = (limits.side_min_px, limits.long_side_min_px) if limits.long_side_min_px else (limits.side_min_px,)
-            least = " × ".join(str(side) for side in sides) if sides[0] else f"{limits.width_min_px} pixels width"
+        short, long = sorted((width, height))
+        if short < (limits.side_min_px or 0) or long < (limits.long_side_min_px or 0):
+            least = " × ".join(str(side) for side in (limits.side_min_px, limits.long_side_min_px) if side)
             say("picture_size", f"{width} × {height} pixels: {title} takes videos of at least {least}.")
         if not _at_most(max(width, height), limits.side_max_px):
             say("picture_size", f"{width} × {height} pixels: {title} takes videos up to {limits.side_max_px} a side.")

@@ -22,7 +22,8 @@ WITH due AS (
 )
 SELECT claimed.id, claimed.kind, claimed.tries, claimed.sent_at, claimed.lease_until, claimed.created_at,
        post.id AS post_id, post.user_id, post.platform, post.post_type, post.platform_post_id, post.permalink,
-       post.options, post.hashtags, post.live_status, account.id AS account_id, account.account_id_external, account.account_name,
+       post.options, post.hashtags, post.live_status,
+       account.id AS account_id, account.account_id_external, account.account_name,
        account.status AS account_status, last.id AS publication_id,
        COALESCE(last.progress -> 'data', '{}') AS progress_data
 FROM claimed

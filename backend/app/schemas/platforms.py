@@ -28,6 +28,7 @@ class VideoLimitsRead(Read):
     ratio_max: float | None
     width_max_px: int | None
     side_min_px: int | None
+    long_side_min_px: int | None
     side_max_px: int | None
     frame_rate_min: float | None
     frame_rate_max: float | None

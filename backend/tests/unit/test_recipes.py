@@ -16,7 +16,7 @@ from app.services.media.recipes import Contradiction, plan, reachable
 IMAGE = ImageLimits(types=("image/jpeg",), max_bytes=8_000_000, ratio_min=0.8, ratio_max=1.91)
 VIDEO = VideoLimits(
     types=("video/mp4",), codecs=("h264",), max_bytes=100_000_000, seconds_max=90.0, seconds_min=3.0,
-    ratio_min=9 / 16, ratio_max=16 / 9, side_min_px=540, frame_rate_min=24.0, frame_rate_max=60.0,
+    ratio_min=9 / 16, ratio_max=16 / 9, side_min_px=540, long_side_min_px=960, frame_rate_min=24.0, frame_rate_max=60.0,
 )  # fmt: skip
 
 

@@ -120,12 +120,11 @@ def _size(item: MediaItem, limits: Sequence[VideoLimits], fit: str) -> tuple[int
     long_max = min(_least(one.side_max_px for one in limits) or VIDEO_LONG_PX, VIDEO_LONG_PX)
     width_max = _least(one.width_max_px for one in limits) or VIDEO_LONG_PX
     side_min = _most(one.side_min_px for one in limits) or 2
-    width_min = max(_most(one.width_min_px for one in limits) or 2, side_min)
-    height_min = max(_most(one.height_min_px for one in limits) or 2, side_min)
+    long_min = _most(one.long_side_min_px for one in limits) or side_min
     down = min(1.0, long_max / max(width, height), VIDEO_SHORT_PX / min(width, height), width_max / width)
-    up = max(width_min / (width * down), height_min / (height * down), 1.0)
+    up = max(side_min / (min(width, height) * down), long_min / (max(width, height) * down), 1.0)
     scale = down * up
-    made = _even(width * scale, width_min), _even(height * scale, height_min)
+    made = _even(width * scale, side_min), _even(height * scale, side_min)
     if made[0] > width_max or max(made) > (_least(one.side_max_px for one in limits) or VIDEO_LONG_PX * 2):
         raise Contradiction("targets", "These post types want different sizes. Fix the file for fewer of them.")
     return made
