@@ -24,6 +24,7 @@ TYPE_NAMES = {
     "image/bmp": "BMP",
     "image/tiff": "TIFF",
     "image/webp": "WebP",
+    "image/heic": "HEIC",
     "video/mp4": "MP4",
     "video/quicktime": "MOV",
     "video/webm": "WebM",

@@ -20,6 +20,7 @@ ROUNDED_SECONDS = 3600
 NAME_MAX_CHARS = 60
 EXTENSIONS = {
     "image/jpeg": "jpg",
+    "image/heic": "heic",
     "image/png": "png",
     "image/webp": "webp",
     "image/gif": "gif",

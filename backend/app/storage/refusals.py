@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-TAKEN = "Use a JPEG, PNG, WebP or GIF picture, or an MP4, MOV or WebM video."
+TAKEN = "Use a JPEG, PNG, WebP, HEIC or GIF picture, or an MP4, MOV or WebM video."
 
 SENTENCES: Mapping[str, str] = {
     "media_empty": "The file is empty. Choose another one.",
     "media_not_recognised": f"The file is neither a picture nor a video that we know. {TAKEN}",
     "media_type_not_taken": f"Files of this type are not taken. {TAKEN}",
-    "media_heic": "HEIC and AVIF pictures are not taken. Save the picture as JPEG and upload that.",
+    "media_avif": "AVIF pictures and moving HEIC pictures are not taken. Save the picture as JPEG and upload that.",
     "media_svg": "SVG drawings are not taken, as no platform shows them. Save the drawing as PNG or JPEG.",
     "media_html": f"This is a web page, not a picture or a video. {TAKEN}",
     "media_pdf": "This is a PDF. Save its page as a picture and upload that.",

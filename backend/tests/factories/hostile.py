@@ -21,6 +21,8 @@ from PIL import Image
 from app.storage.own import SAMPLES
 from app.storage.transcode import ffmpeg
 
+HEIC = Path(__file__).resolve().parents[1] / "integration" / "data" / "phone.heic"
+
 
 @dataclass(frozen=True)
 class Hostile:
@@ -174,9 +176,15 @@ def _others() -> Iterator[Hostile]:
         ("raw", b"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom" + bytes(40), "media_type_not_taken"),
         ("webp-animation-of-riff", b"RIFF\x10\x00\x00\x00ABCD" + bytes(20), "media_not_recognised"),
     ]
+    still = b"\x00\x00\x00\x18ftyp%s\x00\x00\x00\x00mif1heic" + bytes(60)
+    kinds += [(brand.decode(), still % brand, "media_corrupt") for brand in (b"heic", b"heix", b"mif1")]
+    kinds += [(brand.decode(), still % brand, "media_avif") for brand in (b"hevc", b"avif", b"avis")]
+    heic = HEIC.read_bytes()
     kinds += [
-        (brand.decode(), b"\x00\x00\x00\x18ftyp" + brand + b"\x00\x00\x00\x00mif1heic" + bytes(60), "media_heic")
-        for brand in (b"heic", b"heix", b"hevc", b"mif1", b"avif", b"avis")
+        ("heic-cut", heic[: len(heic) // 2], "media_truncated"),
+        ("heic-zip", heic + b"PK\x03\x04" + bytes(40), "media_polyglot"),
+        ("heic-script", heic + b"<script>alert(1)</script>", "media_polyglot"),
+        ("heic-junk", heic + b"anything else", "media_trailing_data"),
     ]
     for name, content, reason in kinds:
         yield Hostile(name, content, (reason,))

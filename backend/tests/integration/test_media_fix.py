@@ -53,7 +53,23 @@ def close(color: Any, expected: tuple[int, int, int], tolerance: int = COLOR_TOL
     return all(abs(one - other) <= tolerance for one, other in zip(color, expected, strict=True))
 
 
+PHONE_PICTURE = Path(__file__).parent / "data" / "phone.heic"
+
+
 class TestPictures:
+    async def test_a_phones_heic_becomes_a_jpeg_that_all_three_platforms_take(
+        self, client: httpx.AsyncClient, signed_in: MadeUser, container: Container
+    ) -> None:
+        asset = await upload(client, PHONE_PICTURE)
+        assert (asset["mime_type"], asset["width_px"], asset["height_px"]) == ("image/heic", 640, 480)
+        verdict = next(v for v in asset["verdicts"] if (v["platform"], v["post_type"]) == ("instagram", "image"))
+        assert (verdict["ok"], verdict["fix_possible"]) == (False, True)
+        assert [problem["code"] for problem in verdict["problems"]] == ["unsupported_media_type"]
+        made = await fixed(client, container, asset, targets=targets(IMAGES))
+        with Image.open(io.BytesIO(made["content"])) as picture:
+            assert (picture.format, picture.size) == ("JPEG", (640, 480))
+            assert close(picture.convert("RGB").getpixel((20, 20)), (254, 0, 0), 8)
+
     async def test_a_wide_photograph_in_display_p3_fits_all_three_platforms(
         self, client: httpx.AsyncClient, signed_in: MadeUser, container: Container, folder: Path
     ) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pi_heif
 from PIL import Image, ImageCms, ImageFilter, ImageOps, ImageStat, UnidentifiedImageError
 
 from app.storage.inspection.pictures_shape import walk
@@ -21,7 +22,7 @@ from app.storage.refusals import FileRefused
 PIXELS_MAX = 60_000_000
 SIDE_MAX_PX = 30_000
 FILE_MAX_BYTES = 150_000_000
-FORMATS = {"jpeg": ("JPEG",), "png": ("PNG",), "webp": ("WEBP",), "gif": ("GIF",)}
+FORMATS = {"jpeg": ("JPEG",), "png": ("PNG",), "webp": ("WEBP",), "gif": ("GIF",), "heic": ("HEIF",)}
 """The only readers that are let near files from outside; JPEG's also reads MPO."""
 TURNED = {3: 180, 4: 180, 5: 270, 6: 90, 7: 90, 8: 270}
 SWAPPED = (5, 6, 7, 8)
@@ -31,6 +32,7 @@ SOLID_DEVIATION = 9.0
 """Standard deviation, of 255, up to which a picture's border counts as one colour."""
 DAMAGE = (OSError, ValueError, struct.error, SyntaxError, zlib.error, EOFError, KeyError, IndexError, TypeError)
 
+pi_heif.register_heif_opener(thumbnails=False)  # turns pictures upright by itself, as HEIC says how to
 Image.MAX_IMAGE_PIXELS = None  # judged by the header, before anything is unpacked
 warnings.simplefilter("ignore")
 
@@ -48,6 +50,8 @@ def examine(path: str, kind: str, *, partial: bool) -> dict[str, Any]:
 
 
 def _facts(path: str, kind: str, *, partial: bool) -> dict[str, Any]:
+    if partial and kind == "heic":  # its reader wants the whole file; what it is is known all the same
+        return {"kind": "image", "mime_type": "image/heic"}
     try:
         with Image.open(path, formats=FORMATS[kind]) as image:
             width, height = image.size

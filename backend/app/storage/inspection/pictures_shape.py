@@ -47,13 +47,41 @@ class Burden:
 def walk(kind: str, content: Content, *, partial: bool) -> None:
     """Check a picture's structure. With `partial`, it may end anywhere. Raises `FileRefused`."""
     try:
-        {"jpeg": _jpeg, "png": _png, "gif": _gif, "webp": _webp}[kind](content)
+        {"jpeg": _jpeg, "png": _png, "gif": _gif, "webp": _webp, "heic": _heic}[kind](content)
     except (struct.error, IndexError) as error:
         if not partial:
             raise FileRefused("media_truncated") from error
     except FileRefused as refused:
         if not (partial and refused.code == "media_truncated"):
             raise
+
+
+_HEIC_BOXES = frozenset((b"ftyp", b"meta", b"mdat", b"free", b"skip", b"uuid", b"idat"))
+
+
+def _heic(content: Content) -> None:
+    """The boxes of a still picture: nothing else stands between them, and nothing behind them."""
+    burden, at, has_index = Burden(), 0, False
+    while at < len(content):
+        length, kind = struct.unpack(">I4s", content[at : at + 8])
+        begin = at + 8
+        if length == 1:
+            (length,), begin = struct.unpack(">Q", content[begin : begin + 8]), begin + 8
+        if kind not in _HEIC_BOXES:
+            judge_tail(content[at:])
+            break
+        if length == 0:
+            length = len(content) - at
+        if length < begin - at:
+            raise FileRefused("media_corrupt")
+        if at + length > len(content):
+            raise FileRefused("media_truncated")
+        if kind in (b"meta", b"free", b"skip", b"uuid"):
+            burden.describe(bytes(content[begin : at + length]))
+        has_index = has_index or kind == b"meta"
+        at += length
+    if not has_index:
+        raise FileRefused("media_corrupt")
 
 
 def _jpeg(content: Content) -> None:

@@ -55,12 +55,13 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"concat:", "media_playlist"),
     (b"file '", "media_playlist"),
 )
-_STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
+_OTHER_STILL_BRANDS = (b"hevc", b"hevx", b"msf1", b"avif", b"avis")
 _OLD_MOVIE = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
 def sniff(head: bytes) -> str:
-    """Return `jpeg`, `png`, `gif`, `webp`, `mp4`, `mov` or `webm`. Raises `FileRefused` for everything else."""
+    """Return `jpeg`, `png`, `gif`, `webp`, `heic`, `mp4`, `mov` or `webm`. Raises `FileRefused` for everything else."""
     if not head:
         raise FileRefused("media_empty")
     if head.startswith(b"\xff\xd8\xff"):
@@ -91,8 +92,10 @@ def _riff(head: bytes) -> str:
 
 def _movie(head: bytes) -> str:
     brand = head[8:12]
-    if brand in _STILL_BRANDS:
-        raise FileRefused("media_heic")
+    if brand in _HEIC_BRANDS and b"avif" not in head[16:64]:
+        return "heic"
+    if brand in _HEIC_BRANDS or brand in _OTHER_STILL_BRANDS:
+        raise FileRefused("media_avif")
     if brand in (b"M4A ", b"M4B ", b"F4A "):
         raise FileRefused("media_audio_only")
     if brand == b"crx ":
