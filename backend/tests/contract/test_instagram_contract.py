@@ -14,6 +14,7 @@ from app.platforms.base import (
     FixContent,
     MetricValues,
     Outcome,
+    Phase,
     PlatformAdapter,
     PostRef,
     QuotaUsedUp,
@@ -183,6 +184,18 @@ class TestLostAnswers:
         done = await driver.publish(Draft("Once", media=(image,)))
         [post] = published(sandbox, profile)
         assert done.platform_post_id == post["id"]
+
+    async def test_an_id_that_stayed_unknown_is_found_later(self, adapter, driver, sandbox, profile, image):
+        """The container says that it is out before the list shows it."""
+        sandbox.knobs(visibility_seconds=30)
+        sandbox.fault("instagram.publish", "drop_after")
+        done = await driver.publish(Draft("Once", media=(image,)))
+        assert (done.phase, done.platform_post_id) == (Phase.published, None)
+        assert await adapter.metrics.public_id(driver.auth, "image", done.data) is None
+        sandbox.advance(31)
+        found = await adapter.metrics.public_id(driver.auth, "image", done.data)
+        [post] = published(sandbox, profile)
+        assert (found.platform_post_id, found.permalink) == (post["id"], post["permalink"])
 
     async def test_a_post_by_hand_is_not_taken_for_ours(self, driver, sandbox, profile, image, adapter, host):
         other = Driver(adapter, profile, host)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from app.platforms.base import Auth, FixContent, MetricValues, PlatformError, PostRef, PublicId, ReconnectAccount
 from app.platforms.instagram import rules
 from app.platforms.instagram.client import InstagramClient, is_facebook_login
+from app.platforms.instagram.recognise import Sought
 from app.platforms.meta import rows_of
 
 COLUMNS = {"impressions": "views", "reach": "reach", "likes": "likes", "comments": "comments", "shares": "shares"}
@@ -35,8 +36,17 @@ class InstagramMetrics:
         self.client = client
 
     async def public_id(self, auth: Auth, post_type: str, data: Mapping[str, Any]) -> PublicId | None:
-        """Return nothing: the id comes with the answer to the publishing call, or not at all."""
-        return None
+        """Look again for a post that is out under an unknown id; one of several that look alike is never guessed."""
+        if "sought" not in data:
+            return None
+        sought = Sought.from_json(data["sought"])
+        if not sought.text:  # what has no text looks like any other post of its kind
+            return None
+        found = sought.among(await self.client.recent(auth))
+        if len(found) != 1:
+            return None
+        link = found[0].get("permalink")
+        return PublicId(str(found[0]["id"]), str(link) if link else None)
 
     async def read(self, auth: Auth, posts: Sequence[PostRef]) -> Mapping[str, MetricValues]:
         gate = asyncio.Semaphore(_AT_ONCE)

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.domain import captions
 from app.platforms import limits
 from app.platforms.base import (
     JSON,
@@ -32,6 +31,7 @@ from app.platforms.base import (
 from app.platforms.instagram import rules
 from app.platforms.instagram.client import InstagramClient, bytes_received, is_facebook_login
 from app.platforms.instagram.errors import container_error, container_expired
+from app.platforms.instagram.recognise import Sought
 from app.platforms.meta import graph_time
 from app.platforms.waiting import Search, StageAgain, stage_again, still_staging
 
@@ -45,13 +45,6 @@ CLOCK_SLACK = timedelta(seconds=60)
 QUOTA_SHARES = 24
 """Which part of the quota's period to wait at least when it is used up: an hour of the usual day."""
 
-_KINDS = {
-    rules.IMAGE: ({"IMAGE"}, {"FEED", None}),
-    rules.REEL: ({"VIDEO"}, {"REELS", None}),
-    rules.CAROUSEL: ({"CAROUSEL_ALBUM"}, {"FEED", None}),
-    rules.STORY: ({"IMAGE", "VIDEO"}, {"STORY", None}),
-}
-"""How a post of ours reads back: `media_type` and `media_product_type`."""
 _GONE = ("100/33", "24/2207006")
 
 
@@ -122,10 +115,11 @@ class InstagramPublisher:
         if state == "IN_PROGRESS":
             return Verdict(Outcome.look_again, done, after_seconds=15)
         listed = await (self.client.stories(auth) if kind == rules.STORY else self.client.recent(auth))
-        found = self._matches(listed, draft, done, submitted_at)
+        sought = self._sought(draft, done, submitted_at)
+        found = sought.among(listed)
         # What has no text is known by time and kind alone, and another post of this account looks the same: then all
         # must have surfaced before one counts, and the container's word that it is not out counts for more.
-        has_text = bool(_text(kind, draft))
+        has_text = bool(sought.text)
         is_telling = has_text or state in ("PUBLISHED", None)
         if not (has_text and len(found) == 1):
             done = self.search.count(done)
@@ -135,8 +129,9 @@ class InstagramPublisher:
             post = found[0]
             at = graph_time(post.get("timestamp")) or submitted_at
             return Verdict(Outcome.published, _out(done, str(post["id"]), post.get("permalink"), at))
-        if state == "PUBLISHED":  # it is out, whatever the list says: the id stays unknown
-            return Verdict(Outcome.published, done.but(phase=Phase.published, look_after=None))
+        if state == "PUBLISHED":  # it is out, whatever the list says: its id is looked for again later
+            data = {"sought": sought.to_json()}
+            return Verdict(Outcome.published, done.but(phase=Phase.published, look_after=None, data=data))
         if state == "FINISHED" and not (found and is_telling):
             return self.search.again(done, Progress(Phase.ready, done.data), submitted_at)
         if state in ("ERROR", "EXPIRED") and not found:
@@ -296,28 +291,13 @@ class InstagramPublisher:
             raise
         return str(answer.get("status_code"))
 
-    def _matches(self, posts: list[JSON], draft: Draft, done: Progress, submitted_at: datetime) -> list[JSON]:
+    def _sought(self, draft: Draft, done: Progress, submitted_at: datetime) -> Sought:
         kind = self.post_type(draft)
-        media_types, products = _KINDS[kind]
+        media_type = None
         if kind == rules.STORY:
-            media_types = {"VIDEO"} if draft.media[0].kind == "video" else {"IMAGE"}
-        caption = captions.normalised(_text(kind, draft), drop="@")
+            media_type = "VIDEO" if draft.media[0].kind == "video" else "IMAGE"
         since = self.search.first_submit(done, submitted_at) - CLOCK_SLACK
-        watermark = done.data.get("watermark") or {}
-        seen = {str(one) for one in (*watermark.get("ids", ()), watermark.get("id"))}
-        newer_than = graph_time(watermark.get("timestamp"))
-        found = []
-        for post in posts:
-            at = graph_time(post.get("timestamp"))
-            if str(post.get("id")) in seen or at is None or at < since:
-                continue
-            if newer_than is not None and at < newer_than:
-                continue
-            if post.get("media_type") not in media_types or post.get("media_product_type") not in products:
-                continue
-            if kind == rules.STORY or captions.normalised(post.get("caption"), drop="@") == caption:
-                found.append(post)
-        return found
+        return Sought(kind, media_type, _text(kind, draft), since.isoformat(), done.data.get("watermark") or {})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
