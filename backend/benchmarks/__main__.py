@@ -47,7 +47,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "reads": ("lists and months at 10,000 and at 1,000,000 posts", lambda: uvloop.run(reads())),
     "media": (
-        "500 MB video uploaded by tus with the API killed in the middle; the one-call fix of a picture and a video",
+        "500 MB in by tus and out in chunks, API and worker killed in the middle; the one-call fix on all platforms",
         lambda: media.run(),
     ),
     "idle": ("nothing is due", lambda: idle(seconds=60)),
@@ -76,7 +76,7 @@ def _table(value: dict[str, Any], *, indent: int) -> None:
             sys.stdout.write(f"{' ' * indent}{name}\n")
             _table(entry, indent=indent + 2)
         else:
-            sys.stdout.write(f"{' ' * indent}{name:<36}{entry:>12}\n")
+            sys.stdout.write(f"{' ' * indent}{name:<36}{entry!s:>12}\n")
 
 
 if __name__ == "__main__":

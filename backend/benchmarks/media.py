@@ -1,30 +1,26 @@
-"""A large video on its way in: uploaded by tus, the API killed in the middle, gone on with, looked at; and what the
-one-call fix makes of a designer's picture and a phone's video."""
+"""A large video on its way in and out: uploaded by tus with the API killed in the middle, looked at, published with the
+worker killed in the middle; and what the one-call fix makes of a phone's picture and video, on every platform."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import signal
-import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
-from PIL import Image
 
 from app.settings import PROJECT_ROOT
-from app.storage.transcode import ffmpeg
+from benchmarks.media_out import MEMORY_MEGABYTES, Out, publish_fixed, publish_large
+from benchmarks.memory import MemoryOf
+from benchmarks.scenes import make_picture, make_video, run_ffmpeg
 from deploy.scratch import Scratch, scratch_stack
 
 MEGABYTES = 500
-MEMORY_MEGABYTES = 150
 PIECE_BYTES = 8_000_000
 OUT = PROJECT_ROOT / ".bench"
 SHOWN = ("width_px", "height_px", "size_bytes", "frame_rate", "duration_seconds")
@@ -32,11 +28,19 @@ TUS = {"Tus-Resumable": "1.0.0"}
 
 
 def run(megabytes: int = MEGABYTES) -> dict[str, Any]:
-    """Return the figures of both parts."""
+    """Return the figures of every part."""
     OUT.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="postpilot-media-") as folder, scratch_stack() as scratch:
-        client = sign_up(scratch)
-        return {"upload": upload(scratch, client, Path(folder), megabytes), "fix": fix(client, Path(folder))}
+    with tempfile.TemporaryDirectory(prefix="postpilot-media-") as name, scratch_stack() as scratch:
+        folder, client = Path(name), sign_up(scratch)
+        out = Out(scratch, client)
+        large = folder / "large.mp4"
+        make_large_video(large, megabytes * 1_000_000)
+        asset, uploaded = upload(scratch, client, large)
+        return {
+            "upload": uploaded,
+            "publish": publish_large(out, asset, large),
+            "fix": fix(out, client, folder),
+        }
 
 
 def sign_up(scratch: Scratch) -> httpx.Client:
@@ -48,10 +52,8 @@ def sign_up(scratch: Scratch) -> httpx.Client:
     return client
 
 
-def upload(scratch: Scratch, client: httpx.Client, folder: Path, megabytes: int) -> dict[str, Any]:
+def upload(scratch: Scratch, client: httpx.Client, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Upload a large video, kill the API in the middle, and go on where the server says."""
-    path = folder / "large.mp4"
-    make_large_video(path, megabytes * 1_000_000)
     size = path.stat().st_size
     with MemoryOf(lambda: scratch.pids("api")) as memory:
         begun = time.monotonic()
@@ -69,7 +71,7 @@ def upload(scratch: Scratch, client: httpx.Client, folder: Path, megabytes: int)
             offset = int(answer.headers["upload-offset"])
         seconds = time.monotonic() - begun
         asset = client.get(f"/media/{answer.headers['upload-asset']}").json()
-    return {
+    return asset, {
         "megabytes": size / 1_000_000,
         "seconds": round(seconds, 1),
         "resumed_at_byte": resumed,
@@ -128,60 +130,17 @@ def offset_after_restart(client: httpx.Client, address: str) -> int:
     raise AssertionError("the API did not come back")
 
 
-class MemoryOf:
-    """Watches what processes and their children take, in pages of their own or shared ones divided."""
-
-    def __init__(self, pids: Any) -> None:
-        self._pids = pids
-        self._before: dict[int, int] = {}
-        self.most = 0
-        self._ended = threading.Event()
-        self._known: list[int] = []
-
-    def __enter__(self) -> MemoryOf:
-        self._known = list(self._pids())
-        self.idle = self._now()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.05):
-            self.most = max(self.most, self._now())
-
-    def _now(self) -> int:
-        total = 0
-        if not self._known:
-            with suppress(OSError, AssertionError):
-                self._known = list(self._pids())
-        for pid in self._known:
-            try:
-                process = psutil.Process(pid)
-                for one in [process, *process.children(recursive=True)]:
-                    total += one.memory_full_info().pss
-            except psutil.Error:  # killed: its successor is watched as soon as it is there
-                with suppress(OSError, AssertionError):
-                    self._known = list(self._pids())
-                break
-        return total
-
-    @property
-    def more_megabytes(self) -> float:
-        return (self.most - self.idle) / 1_000_000
-
-
-def fix(client: httpx.Client, folder: Path) -> dict[str, Any]:
-    """Have a picture and a video made for one post type of each platform, and keep what came out in `.bench/`."""
+def fix(out: Out, client: httpx.Client, folder: Path) -> dict[str, Any]:
+    """Have a picture and a video made that fit a post type of each platform, and publish them there. What the
+    platforms received is kept in `.bench/fix/`."""
     figures = {}
+    kept = OUT / "fix"
+    kept.mkdir(exist_ok=True)
     pictures = (("instagram", "image"), ("facebook", "photo"), ("tiktok", "photo"))
     videos = (("instagram", "reel"), ("facebook", "reel"), ("tiktok", "video"))
     for name, path, pairs in (
-        ("picture", make_picture(folder / "picture.png"), pictures),
-        ("video", make_video(folder / "video.mp4"), videos),
+        ("picture", make_picture(folder / "picture.jpg"), pictures),
+        ("video", make_video(folder / "video.mov"), videos),
     ):
         with path.open("rb") as file:
             asset = client.post("/media", files={"file": (path.name, file)}).raise_for_status().json()
@@ -197,11 +156,8 @@ def fix(client: httpx.Client, folder: Path) -> dict[str, Any]:
             figures[f"{name}_{fit_}"] = {
                 "seconds": round(time.monotonic() - begun, 1),
                 **{key: made[key] for key in SHOWN if made[key] is not None},
+                **publish_fixed(out, f"{name}-{fit_}", made, pairs, kept),
             }
-            result = OUT / f"{name}-{fit_}.{made['url'].rpartition('.')[2]}"
-            result.write_bytes(client.get(made["preview_url"]).raise_for_status().content)
-            if result.suffix == ".mp4":
-                run_ffmpeg("-ss", "1", "-i", str(result), "-frames:v", "1", str(result.with_suffix(".png")))
     return figures
 
 
@@ -210,46 +166,9 @@ def make_large_video(path: Path, size: int) -> None:
     piece = path.with_suffix(".piece.mp4")
     noise = "nullsrc=s=1280x720:r=30:d=6,geq=random(1)*255:128:128"
     run_ffmpeg(
-        "-f",
-        "lavfi",
-        "-i",
-        noise,
-        "-c:v",
-        "libx264",
-        "-preset",
-        "ultrafast",
-        "-qp",
-        "4",
-        "-pix_fmt",
-        "yuv420p",
+        "-f", "lavfi", "-i", noise, "-c:v", "libx264", "-preset", "ultrafast", "-qp", "4", "-pix_fmt", "yuv420p",
         str(piece),
-    )
+    )  # fmt: skip
     times = max(0, round(size / piece.stat().st_size) - 1)
     run_ffmpeg("-stream_loop", str(times), "-i", str(piece), "-c", "copy", "-movflags", "+faststart", str(path))
     piece.unlink()
-
-
-def make_picture(path: Path) -> Path:
-    """Write a large picture that looks like one."""
-    size = (6000, 4000)
-    shade, slope = Image.radial_gradient("L").resize(size), Image.linear_gradient("L").resize(size)
-    picture = Image.merge("RGB", (shade, shade.transpose(Image.Transpose.ROTATE_180), slope))
-    picture.save(path, "PNG", compress_level=1)
-    return path
-
-
-def make_video(path: Path) -> Path:
-    """Write a lying video, turned upright by its display matrix, at an uneven frame rate."""
-    flat = path.with_suffix(".flat.mov")
-    uneven = "select='not(eq(mod(n,7),3))'"
-    run_ffmpeg(
-        "-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=30:d=8", "-f", "lavfi", "-i", "sine=d=8", "-vf", uneven,
-        "-fps_mode", "passthrough", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none",
-        "-pix_fmt", "yuv420p", "-c:a", "aac", str(flat),
-    )  # fmt: skip
-    run_ffmpeg("-display_rotation", "-90", "-i", str(flat), "-c", "copy", str(path))
-    return path
-
-
-def run_ffmpeg(*arguments: str) -> None:
-    subprocess.run([ffmpeg(), "-nostdin", "-v", "error", "-y", *arguments], check=True)  # noqa: S603

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ VIDEO = {
     "duration_seconds": 5.0,
 }
 KINDS = {"instagram": "image", "facebook": "photo", "tiktok": "video"}
+"""The post type of each platform that posts get which name none."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,18 @@ class Account:
     user_id: UUID
     platform: str
     external: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One post to schedule. Where post type and media are left away, it is a picture, or on TikTok a video."""
+
+    account: Account
+    text: str
+    at: datetime
+    post_type: str = ""
+    media: tuple[dict[str, Any], ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 async def sign_up(scratch: Scratch) -> httpx.AsyncClient:
@@ -66,10 +80,18 @@ async def connect_accounts(client: httpx.AsyncClient, counts: dict[str, int]) ->
     return list(await asyncio.gather(*(connect(*one) for one in wanted)))
 
 
+def photo(scratch: Scratch) -> dict[str, Any]:
+    """Return the sample picture as a post has it."""
+    return {"url": scratch.samples + "coffee.jpg", **PHOTO}
+
+
+def video(scratch: Scratch) -> dict[str, Any]:
+    """Return the sample video as a post has it."""
+    return {"url": scratch.samples + "coffee.mp4", **VIDEO}
+
+
 def media_of(scratch: Scratch, platform: str) -> list[dict[str, Any]]:
-    if platform == "tiktok":
-        return [{"url": scratch.samples + "coffee.mp4", **VIDEO}]
-    return [{"url": scratch.samples + "coffee.jpg", **PHOTO}]
+    return [video(scratch) if platform == "tiktok" else photo(scratch)]
 
 
 async def database(scratch: Scratch) -> asyncpg.Connection:
@@ -77,30 +99,34 @@ async def database(scratch: Scratch) -> asyncpg.Connection:
     return await asyncpg.connect(dsn)
 
 
-async def schedule(scratch: Scratch, plan: list[tuple[Account, str, datetime]]) -> list[UUID]:
-    """Insert scheduled posts, each `(account, text, time)`, as the API would, in one transaction."""
+async def schedule(scratch: Scratch, plan: Sequence[Planned]) -> list[UUID]:
+    """Insert scheduled posts, as the API would, in one transaction; return their ids in the order of the plan."""
     posts, publications, ids = [], [], []
-    for account, content, at in plan:
-        media = media_of(scratch, account.platform)
+    for planned in plan:
+        account = planned.account
+        named = bool(planned.post_type)
+        media = list(planned.media) if named else media_of(scratch, account.platform)
+        options = planned.options
+        if not named and account.platform == "tiktok":
+            options = {"privacy_level": "PUBLIC_TO_EVERYONE", **options}
         post_id = new_id()
         ids.append(post_id)
-        options = {"privacy_level": "PUBLIC_TO_EVERYONE"} if account.platform == "tiktok" else {}
         posts.append(
             (
                 post_id,
                 account.user_id,
                 account.id,
                 account.platform,
-                KINDS[account.platform],
-                content,
+                planned.post_type or KINDS[account.platform],
+                planned.text,
                 [item["url"] for item in media],
                 json.dumps(media),
                 json.dumps(options),
                 "scheduled",
-                at,
+                planned.at,
             )
         )
-        publications.append((new_id(), post_id, account.user_id, account.id, 1, "prepare", at, at))
+        publications.append((new_id(), post_id, account.user_id, account.id, 1, "prepare", planned.at, planned.at))
     connection = await database(scratch)
     try:
         async with connection.transaction():

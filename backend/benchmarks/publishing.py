@@ -16,6 +16,7 @@ from app.platforms.base import Auth, Draft, MediaItem, Phase, Progress, Publishe
 from app.storage.own import OwnFiles
 from benchmarks.people import (
     Account,
+    Planned,
     connect_accounts,
     database,
     media_of,
@@ -61,7 +62,7 @@ async def burst(*, per_account: dict[str, int], accounts: dict[str, int], enforc
 async def _ours(scratch: Scratch, accounts: list[Account], per_account: dict[str, int]) -> dict[str, Any]:
     due = datetime.now(UTC) + timedelta(seconds=8)
     plan = [
-        (account, f"Burst {account.platform} {account.external} {number}", due)
+        Planned(account, f"Burst {account.platform} {account.external} {number}", due)
         for number in range(max(per_account.values()))
         for account in accounts
         if number < per_account[account.platform]
@@ -189,7 +190,7 @@ async def punctuality(*, per_second: int, seconds: int) -> dict[str, Any]:
         start = datetime.now(UTC) + timedelta(seconds=6)
         total = per_second * seconds
         plan = [
-            (connected[n % len(connected)], f"Punctual {n}", start + timedelta(seconds=n / per_second))
+            Planned(connected[n % len(connected)], f"Punctual {n}", start + timedelta(seconds=n / per_second))
             for n in range(total)
         ]
         ids = await schedule(scratch, plan)
