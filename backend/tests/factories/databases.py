@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -40,13 +41,23 @@ def _config(dsn: str) -> Config:
     return config
 
 
+async def _connect(host: str, port: int) -> asyncpg.Connection:
+    """Connect to a server that may just be starting up: it listens before it answers."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return await asyncpg.connect(host=host, port=port, user="postpilot", password=PASSWORD, database="postgres")
+        except asyncpg.CannotConnectNowError:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.1)
+
+
 def _create(server: str, name: str) -> None:
     host, _, port = server.partition(":")
 
     async def create() -> None:
-        connection = await asyncpg.connect(
-            host=host, port=int(port), user="postpilot", password=PASSWORD, database="postgres"
-        )
+        connection = await _connect(host, int(port))
         try:
             await connection.execute(f'CREATE DATABASE "{name}"')
         finally:

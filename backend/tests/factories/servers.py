@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -253,7 +253,8 @@ class MediaHost:
                 self.send_header("Content-Type", mime or "text/plain")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                with suppress(ConnectionError):  # who has read enough of a large file hangs up
+                    self.wfile.write(content)
 
             def log_message(self, *_arguments: object) -> None:
                 pass
