@@ -10,11 +10,12 @@ from fastapi.responses import StreamingResponse
 
 from app.services.media.serving import ServedFile
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def respond(request: Request, file: ServedFile, headers: Mapping[str, str]) -> Response:
-    """Answer GET or HEAD. Several ranges at once are answered with the whole file, as HTTP allows."""
+    """Answer GET or HEAD. Several ranges at once, and ranges that no file could have, are answered with the
+    whole file, as HTTP allows."""
     sent = {
         "Accept-Ranges": "bytes",
         "Content-Disposition": "inline",

@@ -160,6 +160,8 @@ class FollowUp(Base):
     due_at: Mapped[Timestamp]
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"), default=0)
+    missing: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"), default=0)
+    """How many looks in a row did not find the post."""
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When the one call was about to be made; one without an answer is looked up, not repeated."""
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -180,4 +182,4 @@ class MediaLoan(Base):
     created_at: Mapped[CreatedAt]
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     fetched_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When it was first asked for."""
+    """When it was last asked for."""

@@ -138,7 +138,8 @@ class MediaBytes(Protocol):
         ...
 
     async def fetched(self) -> bool:
-        """Whether any lent address was asked for. A reading that was begun counts: it may have ended well."""
+        """Whether any lent address was asked for since the last submission. A reading that was begun counts: it may
+        have ended well."""
         ...
 
 

@@ -58,12 +58,17 @@ class MediaRepository:
         row = rows.first()
         return row.user_id if row else None
 
-    async def note_fetched(self, token: str) -> None:
-        """Remember that a file was asked for; the first time counts."""
-        await self._session.execute(
-            text("UPDATE media_loans SET fetched_at = now() WHERE token = :token AND fetched_at IS NULL"),
+    async def note_fetched(self, token: str) -> bool:
+        """Remember that a file was asked for just now; `False` when its loan was revoked meanwhile. Whoever revokes it
+        afterwards sees this note."""
+        rows = await self._session.execute(
+            text("""
+            UPDATE media_loans SET fetched_at = clock_timestamp() WHERE token = :token AND revoked_at IS NULL
+            RETURNING token
+            """),
             {"token": token},
         )
+        return rows.first() is not None
 
     async def revoke(self, publication_id: UUID) -> None:
         await self._session.execute(
@@ -72,9 +77,12 @@ class MediaRepository:
         )
 
     async def was_fetched(self, publication_id: UUID) -> bool:
+        """Whether a lent file was asked for since the last submission: what was read before belongs to earlier ones,
+        of which it is known that they failed."""
         rows = await self._session.execute(
             text("""
-            SELECT 1 FROM media_loans WHERE publication_id = :id AND fetched_at IS NOT NULL LIMIT 1
+            SELECT 1 FROM media_loans l JOIN publications p ON p.id = l.publication_id
+            WHERE p.id = :id AND l.fetched_at >= COALESCE(p.submitted_at, '-infinity') LIMIT 1
             """),
             {"id": publication_id},
         )

@@ -61,15 +61,18 @@ class Addresses:
 
 
 def referenced(url: str) -> UUID | None:
-    """Return the file that an address names, whatever `PUBLIC_URL` was when it was made."""
+    """Return the file that an address names, whatever `PUBLIC_URL` was when it was made. Only the one spelling that
+    we give out counts: it is what a file that posts use is recognised by."""
     if FILES_PATH not in url:
         return None
     try:
         path = urlsplit(url).path
         folder, file_id, name = path[path.index(FILES_PATH) :].rsplit("/", 2)
-        return UUID(file_id) if folder + "/" == FILES_PATH and _NAME.fullmatch(name) else None
+        found = UUID(file_id)
     except ValueError:
         return None
+    is_ours = folder + "/" == FILES_PATH and _NAME.fullmatch(name) and f"{FILES_PATH}{found}/{name}" in url
+    return found if is_ours else None
 
 
 def plain_name(file_name: str, mime_type: str) -> str:

@@ -196,7 +196,23 @@ class TestMaintain:
                 user=user.id,
                 age=age,
             )
+        for name, ended in (("waits", None), ("ended", "6 days"), ("over", "8 days")):
+            post = await rows.post(user, await rows.account(user))
+            await rows.execute(
+                "INSERT INTO publications (id, post_id, user_id, account_id, run, step, scheduled_for, due_at, "
+                "finished_at) SELECT :id, id, user_id, account_id, 1, 'done', now(), now(), "
+                "now() - CAST(:ended AS text)::interval FROM posts WHERE id = :id",
+                id=post.id,
+                ended=ended,
+            )
+            await rows.execute(
+                "INSERT INTO media_loans (token, publication_id, source_url, file_name, mime_type, created_at) "
+                "VALUES (:name, :id, 'http://a.example', 'a.jpg', 'image/jpeg', now() - interval '9 days')",
+                name=name,
+                id=post.id,
+            )
         await committed.dispatcher.maintain()
+        assert await rows.execute("SELECT token FROM media_loans ORDER BY token") == [("ended",), ("waits",)]
         assert await rows.execute("SELECT key FROM idempotency_keys") == [("23 hours",)]
         assert await rows.execute("SELECT name FROM heartbeats") == [("alive",)]
         assert await rows.execute("SELECT state_hash FROM oauth_states") == [("fresh",)]

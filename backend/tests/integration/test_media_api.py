@@ -10,7 +10,9 @@ from factories.answers import problem
 from factories.make import Factory
 from fastapi import FastAPI
 
+from app.composition import Container
 from app.kit.ids import new_id
+from app.services.media.serving import ServedFile
 from app.settings import Settings
 from app.storage.own import SAMPLES
 
@@ -84,6 +86,21 @@ class TestLoans:
 
     async def test_end_when_they_are_revoked(self, files: httpx.AsyncClient, factory: Factory, loan: str) -> None:
         await factory.execute("UPDATE media_loans SET revoked_at = now()")
+        assert problem(await files.get(loan)) == (404, "media_not_found")
+        assert await fetched(factory) is None
+
+    async def test_end_also_for_whoever_was_just_let_in(
+        self, files: httpx.AsyncClient, factory: Factory, loan: str, container: Container,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        find = container.media_serving.loan
+
+        async def find_and_revoke(token: str) -> ServedFile:
+            found = await find(token)
+            await factory.execute("UPDATE media_loans SET revoked_at = now()")
+            return found
+
+        monkeypatch.setattr(container.media_serving, "loan", find_and_revoke)
         assert problem(await files.get(loan)) == (404, "media_not_found")
         assert await fetched(factory) is None
 

@@ -141,6 +141,8 @@ class TestReading:
             response = await files.get(path, headers={"Range": wanted})
             assert (response.status_code, response.content) == (206, part)
         assert (await files.get(path, headers={"Range": "bytes=0-4,8-9"})).status_code == 200
+        for digits in ("bytes=0-" + "9" * 5000, f"bytes={'9' * 5000}-", "bytes=-" + "9" * 5000, "bytes=٣-"):
+            assert (await files.get(path, headers={"Range": digits.encode()})).content == content
         response = await files.get(path, headers={"Range": f"bytes={len(content)}-"})
         assert (response.status_code, response.headers["content-range"]) == (416, f"bytes */{len(content)}")
 
@@ -205,6 +207,10 @@ class TestPosts:
         stranger = await factory.user()
         theirs = await factory.account(stranger)
         response = await client.post("/posts", json={**body, "account_id": str(theirs.id)}, headers=stranger.headers)
+        for spelling in (asset["id"].upper(), asset["id"].replace("-", ""), f"{{{asset['id']}}}"):
+            urls = [asset["url"].replace(asset["id"], spelling)]
+            refused = await client.post("/posts", json={**body, "media_urls": urls})
+            assert refused.status_code == 422
         missing = asset["url"].replace(asset["id"], str(new_id()))
         unknown = await client.post("/posts", json={**body, "media_urls": [missing]})
         assert field_errors(response) == field_errors(unknown) == [("body.media_urls.0", "media_url_unreachable")]

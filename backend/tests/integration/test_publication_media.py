@@ -127,6 +127,24 @@ class TestAddresses:
         await media.revoke()
         assert (await files.get("/" + url.split("/", 3)[3])).status_code == 404
 
+    async def test_what_an_earlier_submission_fetched_says_nothing_about_this_one(
+        self, client: httpx.AsyncClient, media: PublicationMedia, app: FastAPI, factory: Factory
+    ) -> None:
+        item = await uploaded(client, png())
+        files = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test")
+        submit = "UPDATE publications SET submitted_at = clock_timestamp()"
+        await factory.execute(submit)
+        first = await media.lend(item, "a.png")
+        await files.get("/" + first.split("/", 3)[3])
+        assert await media.fetched()
+        second = await media.lend(item, "a.png")
+        await factory.execute(submit)
+        assert not await media.fetched()
+        for url in (first, second):  # one that is sent a second time counts a second time
+            await factory.execute(submit)
+            await files.get("/" + url.split("/", 3)[3])
+            assert await media.fetched()
+
     async def test_of_remote_files_are_their_own_in_plain_letters(self, media: PublicationMedia) -> None:
         item = MediaItem(url="https://müller.example/Kaffee à la carte.jpg", kind="image")
         assert await media.address(item) == "https://xn--mller-kva.example/Kaffee%20%C3%A0%20la%20carte.jpg"

@@ -227,6 +227,8 @@ class TestAddresses:
         assert referenced(address) == file_id
         for other in ("https://old.example/a.jpg", address.rpartition("/")[0], f"{address}/x", address + "?x"):
             assert referenced(other) in (None, file_id if other.endswith("?x") else None)
+        for spelling in (str(file_id).upper(), file_id.hex, f"{{{file_id}}}", f"urn:uuid:{file_id}", f"{file_id}\t"):
+            assert referenced(address.replace(str(file_id), spelling)) is None
 
     @given(st.text(max_size=200))
     def test_no_text_breaks_it(self, text: str) -> None:

@@ -87,7 +87,10 @@ async def create(request: Request, user: CurrentUser, uploads: MediaUploadsDep) 
 
 
 @router.head(
-    "/{upload_id}", operation_id="media_uploads_look", dependencies=[SpeaksTus], responses=problems(UploadNotFound)
+    "/{upload_id}",
+    operation_id="media_uploads_look",
+    dependencies=[SpeaksTus],
+    responses=problems(UploadNotFound, MediaRefused, MediaTooLarge, UploadBusy, TusVersionUnsupported, StoreAway),
 )
 async def look(upload_id: UUID, user: CurrentUser, uploads: MediaUploadsDep) -> Response:
     """Say how much of an upload is there."""

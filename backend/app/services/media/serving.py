@@ -72,6 +72,8 @@ class MediaServing:
         return ServedFile(mime_type, size, lambda start, end: self._store.stream(key, start, end))
 
     async def note_fetched(self, token: str) -> None:
-        """Remember that a platform has begun to read a lent file. Written before the first byte is sent."""
+        """Remember that a platform has begun to read a lent file. Written before the first byte is sent. Raises
+        `MediaNotFound` when the loan was revoked meanwhile."""
         async with unit_of_work(self._sessions) as uow:
-            await MediaRepository(uow.session).note_fetched(token)
+            if not await MediaRepository(uow.session).note_fetched(token):
+                raise MediaNotFound

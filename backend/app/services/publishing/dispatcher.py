@@ -46,7 +46,8 @@ _TIDY = (
     "DELETE FROM connection_choices WHERE expires_at < now()",
     "DELETE FROM inbound_events WHERE handled_at < now() - interval '30 days'",
     "DELETE FROM follow_ups WHERE done_at < now() - interval '30 days'",
-    "DELETE FROM media_loans WHERE created_at < now() - interval '7 days'",
+    "DELETE FROM media_loans WHERE publication_id IN "
+    "(SELECT id FROM publications WHERE finished_at < now() - interval '7 days')",
 )
 
 
