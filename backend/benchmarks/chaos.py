@@ -333,7 +333,7 @@ async def _counts(scratch: Scratch, ids: list[UUID]) -> dict[str, int]:
 
 
 async def _taken_up(scratch: Scratch, ids: list[UUID]) -> dict[str, Any]:
-    """Return how many submissions a dead worker left behind, and how long the longest lay there."""
+    """Return how many submissions a dead worker left behind, how long the longest lay there, and what calls brought."""
     connection = await database(scratch)
     waits = await connection.fetch(
         """SELECT extract(epoch FROM a.started_at - lag(a.started_at) OVER (PARTITION BY p.id ORDER BY a.started_at))
@@ -341,11 +341,18 @@ async def _taken_up(scratch: Scratch, ids: list[UUID]) -> dict[str, Any]:
            FROM publication_attempts a JOIN publications p ON p.id = a.publication_id WHERE p.post_id = ANY($1)""",
         ids,
     )
+    answers = await connection.fetch(
+        """SELECT coalesce(a.code, a.outcome) AS answer, count(*) AS calls
+           FROM publication_attempts a JOIN publications p ON p.id = a.publication_id
+           WHERE p.post_id = ANY($1) AND a.host IS NOT NULL GROUP BY 1 ORDER BY 2 DESC""",
+        ids,
+    )
     await connection.close()
     gaps = [row["gap"] for row in waits if row["operation"] == "found_orphaned" and row["gap"] is not None]
     return {
         "orphans_taken_up": len(gaps),
         "longest_until_taken_up_seconds": round(max(gaps, default=0.0), 1),
+        "answers_in_the_journal": {row["answer"]: row["calls"] for row in answers},
     }
 
 

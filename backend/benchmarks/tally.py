@@ -79,6 +79,7 @@ async def tally(scratch: Scratch, control: httpx.AsyncClient, ids: Sequence[UUID
         if post.status != "posted" and not post.is_asked
     )
     numbers = {name: len(troubled) for name, troubled in troubles.items()}
+    odd = [post.id for post in posts if post.status != "posted" or post.comment in ("failed", "unknown")]
     return {
         "by_type": {name: {column: row[column] for column in COLUMNS} for name, row in sorted(table.items())},
         "all_types": {column: sum(row[column] for row in table.values()) for column in COLUMNS},
@@ -88,7 +89,7 @@ async def tally(scratch: Scratch, control: httpx.AsyncClient, ids: Sequence[UUID
         **numbers,
         "out_without_a_post": len(leftover),
     }, {
-        "posts": [post for name in troubles for post in troubles[name]],
+        "posts": [post for name in troubles for post in troubles[name]] + odd,
         "by_trouble": {name: [str(post) for post in troubled] for name, troubled in troubles.items() if troubled},
         "leftover": leftover,
     }
