@@ -38,6 +38,8 @@ class PlatformEvent:
     account_id_external: str
     publish_id: str | None = None
     platform_post_id: str | None = None
+    at: float | None = None
+    """When it happened, Unix seconds."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -46,6 +48,7 @@ class PlatformEvent:
             "account_id_external": self.account_id_external,
             "publish_id": self.publish_id,
             "platform_post_id": self.platform_post_id,
+            "at": self.at,
         }
 
 
@@ -120,7 +123,7 @@ def _meta_event(platform: str, account: str, time: Any, change: Mapping[str, Any
         media = value.get("media")
         post_id = str(media.get("id")) if isinstance(media, dict) and media.get("id") else None
         kind = EventKind.activity
-    return PlatformEvent(platform, hashlib.sha256(mark.encode()).hexdigest(), kind, account, None, post_id)
+    return PlatformEvent(platform, _digest(mark), kind, account, None, post_id, _seconds(time))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -165,7 +168,21 @@ def read_tiktok(payload: Mapping[str, Any]) -> PlatformEvent | None:
     post_id = str(content.get("post_id") or "") or None
     mark = json.dumps([name, account, publish_id, post_id, payload.get("create_time")])
     kind = _TIKTOK_KINDS.get(name, EventKind.ignored)
-    return PlatformEvent("tiktok", hashlib.sha256(mark.encode()).hexdigest(), kind, account, publish_id, post_id)
+    at = _seconds(payload.get("create_time"))
+    return PlatformEvent("tiktok", _digest(mark), kind, account, publish_id, post_id, at)
+
+
+def issued_at(signed_request: Mapping[str, Any]) -> float | None:
+    """Return when a `signed_request` was made, Unix seconds."""
+    return _seconds(signed_request.get("issued_at"))
+
+
+def _seconds(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _digest(mark: str) -> str:
+    return hashlib.sha256(mark.encode()).hexdigest()
 
 
 def _hex_hmac(secret: str, message: bytes) -> str:

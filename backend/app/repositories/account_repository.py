@@ -187,9 +187,12 @@ class AccountRepository:
         )
         return list(rows)
 
-    async def note_checked(self, account_id: UUID) -> None:
+    async def note_checked(self, account_id: UUID, *, owner_ids: list[str]) -> None:
+        """Note that the platform says the tokens work, and whose they are."""
         await self._session.execute(
-            update(SocialAccount).where(SocialAccount.id == account_id).values(checked_at=func.clock_timestamp())
+            update(SocialAccount)
+            .where(SocialAccount.id == account_id)
+            .values(checked_at=func.clock_timestamp(), owner_ids_external=owner_ids)
         )
 
     async def others_of_owner(self, account_id: UUID, owner_ids: list[str]) -> bool:

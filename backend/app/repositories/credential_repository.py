@@ -82,15 +82,21 @@ class CredentialRepository:
             {"id": account_id, "at": expires_at, "ends_at": ends_at},
         )
 
-    async def access_ends_with_token(self, account_id: UUID) -> None:
-        """Note that the token cannot be renewed at present: access ends when it expires."""
+    async def access_ends_at(self, account_id: UUID, at: datetime | None) -> None:
+        """Note that the token cannot be renewed at present: when access ends if that stays so."""
         await self._session.execute(
             text("""
             UPDATE social_accounts SET updated_at = now(),
-                access_ends_at = LEAST(COALESCE(access_ends_at, token_expires_at), token_expires_at)
+                access_ends_at = LEAST(COALESCE(access_ends_at, :at), :at)
             WHERE id = :id
             """),
-            {"id": account_id},
+            {"id": account_id, "at": at},
+        )
+
+    async def put_off_refresh(self, account_id: UUID, *, retry_at: datetime) -> None:
+        await self._session.execute(
+            text("UPDATE account_credentials SET refresh_due_at = :at WHERE account_id = :id"),
+            {"id": account_id, "at": retry_at},
         )
 
     async def erase(self, account_id: UUID) -> None:

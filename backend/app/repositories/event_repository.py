@@ -82,7 +82,8 @@ class EventRepository:
     async def look_now(self, account_id: UUID, post_id: UUID | None) -> int:
         """Have open publications that wait for their platform looked at now: one post's, or all of an account's.
 
-        The lane is locked first, as everywhere; one that somebody works on is looked at when it is let go.
+        One that waits before it begins anew has a `reason` for it, and is left alone. The lane is locked first, as
+        everywhere; one that somebody works on is looked at when it is let go.
         """
         rows = await self._session.execute(
             text("""
@@ -92,6 +93,7 @@ class EventRepository:
                 UPDATE publications SET due_at = clock_timestamp() FROM lane
                 WHERE publications.account_id = lane.account_id AND finished_at IS NULL AND tries = 0
                   AND step IN ('process', 'confirm', 'reconcile') AND due_at > clock_timestamp()
+                  AND NOT jsonb_exists(COALESCE(progress -> 'data', '{}'), 'reason')
                   AND (CAST(:post_id AS uuid) IS NULL OR post_id = :post_id)
                 RETURNING publications.account_id
             )
@@ -115,22 +117,37 @@ class EventRepository:
 
     # Data deletion
 
-    async def forget_account(self, account_id: UUID) -> None:
-        """Delete what came from the platform about an account: profile data, ids, links and numbers.
+    async def forget_account(self, account_id: UUID, platform: str, external: str | None) -> None:
+        """Delete what came from the platform about an account: profile data, ids, links, numbers and sentences with
+        its name.
 
         The posts' own words and pictures are their author's and stay; so does that they went out, and when.
         """
         for statement in (
             "DELETE FROM metric_snapshots WHERE post_id IN (SELECT id FROM posts WHERE account_id = :id)",
             "DELETE FROM post_metrics WHERE account_id = :id",
+            "DELETE FROM inbound_events WHERE source = :platform AND payload ->> 'account_id_external' = :external "
+            "AND handled_at IS NOT NULL",
+            "DELETE FROM connection_choices WHERE platform = :platform "
+            "AND user_id = (SELECT user_id FROM social_accounts WHERE id = :id)",
             "UPDATE publication_attempts SET detail = NULL, path = NULL WHERE publication_id IN "
             "(SELECT id FROM publications WHERE account_id = :id)",
-            "UPDATE publications SET progress = '{}' WHERE account_id = :id AND finished_at IS NOT NULL",
-            "UPDATE posts SET platform_post_id = NULL, permalink = NULL, updated_at = now() WHERE account_id = :id",
+            "UPDATE publications SET progress = '{}', error_message = NULL WHERE account_id = :id "
+            "AND finished_at IS NOT NULL",
+            "UPDATE publications SET error_message = NULL WHERE account_id = :id",
+            "UPDATE posts SET platform_post_id = NULL, permalink = NULL, error_message = NULL, "
+            "first_comment_error = NULL, updated_at = now() WHERE account_id = :id",
             "UPDATE social_accounts SET account_name = 'Deleted account', account_id_external = NULL, "
             "avatar_url = NULL, owner_ids_external = '{}', granted_scopes = '{}', updated_at = now() WHERE id = :id",
         ):
-            await self._session.execute(text(statement), {"id": account_id})
+            await self._session.execute(
+                text(statement),
+                {
+                    name: value
+                    for name, value in (("id", account_id), ("platform", platform), ("external", external))
+                    if f":{name}" in statement
+                },
+            )
 
     async def add_deletion(self, request: DeletionRequest) -> None:
         self._session.add(request)

@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.kit.ids import new_id
+
 _CLAIM = text("""
 WITH due AS (
     SELECT id FROM follow_ups
@@ -20,8 +22,9 @@ WITH due AS (
     UPDATE follow_ups f SET lease_until = clock_timestamp() + :lease, tries = f.tries + 1
     FROM due WHERE f.id = due.id RETURNING f.*
 )
-SELECT claimed.id, claimed.kind, claimed.tries, claimed.sent_at, claimed.lease_until, claimed.created_at,
-       post.id AS post_id, post.user_id, post.platform, post.post_type, post.platform_post_id, post.permalink,
+SELECT claimed.id, claimed.kind, claimed.tries, claimed.missing, claimed.sent_at, claimed.lease_until,
+       claimed.created_at, clock_timestamp() AS read_at, post.id AS post_id, post.user_id, post.platform,
+       post.post_type, post.platform_post_id, post.permalink,
        post.options, post.hashtags, post.live_status,
        account.id AS account_id, account.account_id_external, account.account_name,
        account.status AS account_status, last.id AS publication_id,
@@ -42,9 +45,12 @@ class FollowUpDue:
     id: UUID
     kind: str
     tries: int
+    missing: int
     sent_at: datetime | None
     lease_until: datetime
     created_at: datetime
+    read_at: datetime
+    """When it was claimed, by the database's clock."""
     post_id: UUID
     user_id: UUID
     platform: str
@@ -70,29 +76,33 @@ class FollowUpRepository:
         rows = await self._session.execute(_CLAIM, {"limit": limit, "lease": lease})
         return [FollowUpDue(*row) for row in rows]
 
-    async def begin_call(self, due: FollowUpDue) -> bool:
-        """Write down that the one call is about to be made; `False` when somebody else works on it now."""
+    async def begin_call(self, due: FollowUpDue) -> datetime | None:
+        """Write down that the one call is about to be made, and return when; `None` when it is not ours any more."""
         rows = await self._session.execute(
             text("""
             UPDATE follow_ups SET sent_at = clock_timestamp()
-            WHERE id = :id AND done_at IS NULL AND lease_until = :lease_until RETURNING id
+            WHERE id = :id AND done_at IS NULL AND lease_until = :lease_until RETURNING sent_at
             """),
             {"id": due.id, "lease_until": due.lease_until},
         )
-        return rows.first() is not None
+        return rows.scalar_one_or_none()
 
     async def take_back_call(self, due: FollowUpDue) -> None:
         """Note that the call proved to have done nothing."""
-        await self._session.execute(text("UPDATE follow_ups SET sent_at = NULL WHERE id = :id"), {"id": due.id})
+        await self._session.execute(
+            text("UPDATE follow_ups SET sent_at = NULL WHERE id = :id AND lease_until = :lease_until"),
+            {"id": due.id, "lease_until": due.lease_until},
+        )
 
-    async def put_off(self, due: FollowUpDue, *, wait: timedelta) -> None:
-        """Let go and come back later."""
+    async def put_off(self, due: FollowUpDue, *, wait: timedelta, tries: int | None = None, missing: int = 0) -> None:
+        """Let go and come back later; `tries` counts anew from there, `missing` how often it was not found in a row."""
         await self._session.execute(
             text("""
-            UPDATE follow_ups SET due_at = clock_timestamp() + :wait, lease_until = NULL
+            UPDATE follow_ups SET due_at = clock_timestamp() + :wait, lease_until = NULL, missing = :missing,
+                tries = COALESCE(CAST(:tries AS smallint), tries)
             WHERE id = :id AND done_at IS NULL AND lease_until = :lease_until
             """),
-            {"id": due.id, "wait": wait, "lease_until": due.lease_until},
+            {"id": due.id, "wait": wait, "tries": tries, "missing": missing, "lease_until": due.lease_until},
         )
 
     async def finish(self, due: FollowUpDue, outcome: str) -> bool:
@@ -138,11 +148,13 @@ class FollowUpRepository:
         """Bring the second look at a post forward, or have another one."""
         await self._session.execute(
             text("""
-            UPDATE follow_ups SET due_at = clock_timestamp(), done_at = NULL, outcome = NULL, lease_until = NULL,
-                tries = 0
-            WHERE post_id = :post_id AND kind = 'live'
+            INSERT INTO follow_ups (id, post_id, account_id, kind, due_at)
+            SELECT :id, post.id, post.account_id, 'live', clock_timestamp() FROM posts post
+            WHERE post.id = :post_id AND post.status = 'posted'
+            ON CONFLICT (post_id, kind) DO UPDATE SET due_at = clock_timestamp(), done_at = NULL, outcome = NULL,
+                lease_until = NULL, tries = 0, missing = 0
             """),
-            {"post_id": post_id},
+            {"id": new_id(), "post_id": post_id},
         )
 
     async def mark_deleted(self, user_id: UUID, post_id: UUID) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ class DueMetrics:
     post_id: UUID
     account_id: UUID
     platform: str
-    reads: int
+    posted_at: datetime
     platform_post_id: str | None
     post_type: str
     account_id_external: str
@@ -42,9 +42,9 @@ class MetricsRepository:
                 UPDATE post_metrics m SET next_fetch_at = clock_timestamp()
                     + CASE WHEN account.status = 'connected' THEN CAST(:lease AS interval) ELSE interval '6 hours' END
                 FROM due, social_accounts account WHERE m.id = due.id AND account.id = m.account_id
-                RETURNING m.post_id, m.account_id, m.platform, m.reads
+                RETURNING m.post_id, m.account_id, m.platform, m.posted_at
             )
-            SELECT c.post_id, c.account_id, c.platform, c.reads, post.platform_post_id, post.post_type,
+            SELECT c.post_id, c.account_id, c.platform, c.posted_at, post.platform_post_id, post.post_type,
                    a.account_id_external, COALESCE(last.progress -> 'data', '{}') AS progress_data
             FROM claimed c
             JOIN posts post ON post.id = c.post_id

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,11 +17,11 @@ from app.db.engine import Sessions
 from app.db.unit_of_work import unit_of_work
 from app.domain.errors import AccountNotConnected, AccountNotFound, PlatformUnavailable
 from app.domain.forecast import access_forecast
-from app.domain.vocabulary import HOLD_DISCONNECTED, AccountStatus
+from app.domain.vocabulary import HOLD_DISCONNECTED, AccountStatus, Platform
 from app.kit.clock import Clock
 from app.kit.crypto import KeyRingError
 from app.models import SocialAccount
-from app.platforms.base import AccountFacts, PlatformAdapter, PlatformError, ReconnectAccount, RefreshToken
+from app.platforms.base import AccountFacts, Grant, PlatformAdapter, PlatformError, ReconnectAccount, RefreshToken
 from app.repositories.account_repository import AccountRepository
 from app.repositories.credential_repository import CredentialRepository
 from app.repositories.hold_repository import HoldRepository
@@ -28,6 +30,8 @@ from app.services.token_service import TokenService
 log = structlog.get_logger()
 
 CHECK_EVERY = timedelta(days=1)
+REVOKE_SECONDS = 10.0
+"""How long an owner waits for the platform to take a grant back. It is erased here whatever the answer."""
 CHECK_AGAIN = timedelta(hours=1)
 """When a check that could not be made is tried again: it says nothing about the account."""
 
@@ -62,6 +66,7 @@ class AccountService:
         self._adapters = adapters
         self._tokens = tokens
         self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
 
     async def list_of(self, user_id: UUID, *, zone: ZoneInfo) -> list[AccountView]:
         """Return every account, oldest first, with its forecast."""
@@ -107,6 +112,8 @@ class AccountService:
             facts = await self._facts(account)
         except ReconnectAccount as error:
             raise AccountNotConnected(error.sentence) from error
+        except KeyRingError as error:
+            raise AccountNotConnected from error
         except PlatformError as error:
             raise PlatformUnavailable(error.sentence) from error
         return AccountCapabilities(account, self._clock(), facts.facts)
@@ -130,17 +137,20 @@ class AccountService:
 
         Only a platform that names the grant as dead ends a connection: a failure on the way changes nothing.
         """
-        async with unit_of_work(self._sessions) as uow:
-            due = await AccountRepository(uow.session).take_due_for_check(
-                every=CHECK_EVERY, again=CHECK_AGAIN, limit=limit
-            )
-        for account in due:
-            try:
-                await self._check(account)
-            except ReconnectAccount as error:
-                log.warning("account.check_lost", account_id=str(account.id), code=error.platform_code)
-            except (PlatformError, KeyRingError, OSError, TimeoutError) as error:
-                log.info("account.not_checked", account_id=str(account.id), error=type(error).__name__)
+        if self._one_at_a_time.locked():
+            return 0
+        async with self._one_at_a_time:
+            async with unit_of_work(self._sessions) as uow:
+                due = await AccountRepository(uow.session).take_due_for_check(
+                    every=CHECK_EVERY, again=CHECK_AGAIN, limit=limit
+                )
+            for account in due:
+                try:
+                    await self._check(account)
+                except ReconnectAccount as error:
+                    log.warning("account.check_lost", account_id=str(account.id), code=error.platform_code)
+                except (PlatformError, KeyRingError, OSError, TimeoutError) as error:
+                    log.info("account.not_checked", account_id=str(account.id), error=type(error).__name__)
         return len(due)
 
     async def _check(self, account: SocialAccount) -> None:
@@ -155,7 +165,7 @@ class AccountService:
         async with unit_of_work(self._sessions) as uow:
             rows = AccountRepository(uow.session)
             if works:
-                await rows.note_checked(account.id)
+                await rows.note_checked(account.id, owner_ids=_owner_ids(account, grant))
             else:
                 reason = f"{account.platform.title()} no longer accepts this connection. Connect the account again."
                 await rows.mark_expired(account.id, reason=reason, seen_version=version)
@@ -168,8 +178,8 @@ class AccountService:
         grant = None
         try:
             grant, _ = await self._tokens.current(account_id)
-        except ReconnectAccount:
-            log.info("account.had_no_tokens", account_id=str(account_id))
+        except (ReconnectAccount, KeyRingError) as error:
+            log.info("account.had_no_tokens", account_id=str(account_id), error=type(error).__name__)
         async with unit_of_work(self._sessions) as uow:
             await HoldRepository(uow.session).hold(
                 account_id,
@@ -185,7 +195,21 @@ class AccountService:
             fresh.token_expires_at = None
             fresh.access_ends_at = None
             # Revoking ends every connection that the same person made through the same app.
-            is_last = not await rows.others_of_owner(account_id, account.owner_ids_external)
+            owner_ids = _owner_ids(account, grant) if grant is not None else []
+            is_last = bool(owner_ids) and not await rows.others_of_owner(account_id, owner_ids)
         if grant is not None and is_last:
-            await self._adapters[account.platform].connector.revoke(grant)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REVOKE_SECONDS):
+                    await self._adapters[account.platform].connector.revoke(grant)
         return fresh
+
+
+def _owner_ids(account: SocialAccount, grant: Grant) -> list[str]:
+    """Return the ids of an account's owner: those noted with it, or, of an older one, those in its grant."""
+    if account.owner_ids_external:
+        return list(account.owner_ids_external)
+    known = (grant.extra.get("user_id"), grant.extra.get("app_scoped_id"))
+    found = [str(value) for value in known if value]
+    if account.platform != Platform.facebook and account.account_id_external:
+        found.append(account.account_id_external)
+    return list(dict.fromkeys(found))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -33,6 +35,7 @@ from app.repositories.hold_repository import HoldRepository
 from app.services.token_service import TokenService, grant_from_json, grant_to_json
 
 STATE_LIFE = timedelta(minutes=10)
+SUBSCRIBE_SECONDS = 5.0
 CHOICE_LIFE = timedelta(minutes=30)
 
 
@@ -348,7 +351,9 @@ class ConnectionService:
             auth = Auth(
                 str(account.id), profile.account_id_external, profile.grant.access_token, extra=profile.grant.extra
             )
-            await self._adapters[platform].connector.subscribe(auth)
+            with suppress(TimeoutError):  # its owner waits for the page to come back
+                async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                    await self._adapters[platform].connector.subscribe(auth)
         return accounts
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import Sessions
 from app.db.unit_of_work import Send, UnitOfWork, unit_of_work
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 
 META = ["instagram", "facebook"]
 BATCH = 100
+CLOCK_SLACK = 60.0
+"""Seconds by which the platform's clock and ours may differ."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,16 @@ class EventService:
                 events = await rows.open_events(limit=1)
                 if not events:
                     break
-                outcome = await self._handle(uow, events[0])
+                try:
+                    async with uow.session.begin_nested():
+                        outcome = await self._handle(uow, events[0])
+                except (
+                    SQLAlchemyError,
+                    KeyError,
+                    ValueError,
+                ):  # one that cannot be worked off must not stop the others
+                    log.exception("event.defect", event_id=str(events[0].id), kind=events[0].kind)
+                    outcome = "failed"
                 await rows.done(events[0].id, outcome)
             count += 1
         return count
@@ -124,9 +136,10 @@ class EventService:
             return "unknown_account"
         kind = EventKind(event.kind)
         if kind is EventKind.access_removed:
-            for account in accounts:
-                await self._cut_off(uow, account)
-            return "access_removed"
+            meant = [account for account in accounts if not is_older(payload.get("at"), account)]
+            for account in meant:
+                await self._cut_off(uow, account, name=account.account_name)
+            return "access_removed" if meant else "connected_since"
         posts = await rows.posts_of(
             [account.id for account in accounts],
             publish_id=payload.get("publish_id"),
@@ -141,17 +154,19 @@ class EventService:
                 await follow_ups.look_soon(post_id)
             if kind in (EventKind.public, EventKind.activity):
                 await rows.read_numbers_soon(post_id)
-        if not posts and kind is EventKind.progress:  # a post whose id we do not know yet, perhaps
+        if (
+            not posts and kind is EventKind.progress and not payload.get("publish_id")
+        ):  # one whose id we do not know yet
             for account in accounts:
                 hurried += await rows.look_now(account.id, None)
         if hurried:
             uow.after_commit(ADVANCE)
         return "used" if posts or hurried else "unknown_post"
 
-    async def _cut_off(self, uow: UnitOfWork, account: SocialAccount) -> None:
+    async def _cut_off(self, uow: UnitOfWork, account: SocialAccount, *, name: str) -> None:
         """The owner took the grant back at the platform: its tokens are dead, and its posts wait with the reason."""
         sentence = (
-            f"PostPilot was removed from the apps of {account.account_name} at {account.platform.title()}. "
+            f"PostPilot was removed from the apps of {name} at {account.platform.title()}. "
             "Connect it again, and this post goes on."
         )
         await HoldRepository(uow.session).hold(account.id, code=HOLD_NEEDS_RECONNECT, sentence=sentence)
@@ -165,26 +180,28 @@ class EventService:
 
     async def deauthorize(self, signed_request: str) -> int:
         """Cut off every account of the person named; return how many. Raises `InvalidSignature`."""
-        owner_id = self._owner_of(signed_request)
+        owner_id, at = self._owner_of(signed_request)
         async with unit_of_work(self._sessions) as uow:
             accounts = await AccountRepository(uow.session).of_owner(META, owner_id)
-            for account in accounts:
-                await self._cut_off(uow, account)
-        return len(accounts)
+            meant = [account for account in accounts if not is_older(at, account)]
+            for account in meant:
+                await self._cut_off(uow, account, name=account.account_name)
+        return len(meant)
 
     async def delete_data(self, signed_request: str) -> DeletionReceipt:
         """Delete what Meta told about the person named, and return where that can be checked.
 
         Raises `InvalidSignature`.
         """
-        owner_id = self._owner_of(signed_request)
+        owner_id, at = self._owner_of(signed_request)
         code = secrets.token_urlsafe(18)
         async with unit_of_work(self._sessions) as uow:
             accounts = await AccountRepository(uow.session).of_owner(META, owner_id)
+            accounts = [account for account in accounts if not is_older(at, account)]
             rows = EventRepository(uow.session)
             for account in accounts:
-                await self._cut_off(uow, account)
-                await rows.forget_account(account.id)
+                await rows.forget_account(account.id, account.platform, account.account_id_external)
+                await self._cut_off(uow, account, name="this account")
             await rows.add_deletion(
                 DeletionRequest(
                     code=code,
@@ -204,11 +221,16 @@ class EventService:
             raise RouteNotFound("There is no deletion request with this code.")
         return request
 
-    def _owner_of(self, signed_request: str) -> str:
+    def _owner_of(self, signed_request: str) -> tuple[str, float | None]:
         value = webhooks.read_signed_request(signed_request, self._secrets.meta)
         if value is None or not value.get("user_id"):
             raise InvalidSignature
-        return str(value["user_id"])
+        return str(value["user_id"]), webhooks.issued_at(value)
+
+
+def is_older(at: float | None, account: SocialAccount) -> bool:
+    """Whether something was said before the account was connected: a late or repeated delivery means an older one."""
+    return at is not None and account.connected_at is not None and at < account.connected_at.timestamp() - CLOCK_SLACK
 
 
 def _summary(accounts: int) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -108,10 +108,10 @@ class MetricsService:
                 await rows.store(
                     item.post_id,
                     numbers=asdict(found) if found else None,
-                    next_age=next_age(self._ages, item.reads + 1),
+                    next_age=next_age(self._ages, datetime.now(UTC) - item.posted_at),
                 )
 
 
-def next_age(ages: Sequence[timedelta], reads: int) -> timedelta | None:
-    """Return the age at which a post is read for the n-th time (from 0), or `None` when it is done."""
-    return ages[reads] if reads < len(ages) else None
+def next_age(ages: Sequence[timedelta], age: timedelta) -> timedelta | None:
+    """Return the next age at which a post is read, given its present one; `None` when it is done."""
+    return next((planned for planned in sorted(ages) if planned > age), None)

@@ -25,6 +25,8 @@ REFRESH_LEASE = timedelta(seconds=120)
 REFRESH_SECONDS = 90
 """Longest time a renewal may take: well within its lease."""
 REFRESH_RETRY = timedelta(minutes=10)
+STILL_GOOD = timedelta(minutes=2)
+"""A token that lives this long is used when it cannot be renewed just now."""
 FRESH_ENOUGH = timedelta(minutes=30)
 """A token that lives no longer than this is renewed before it is used (tiktok.md, section 2.3)."""
 
@@ -84,7 +86,11 @@ class TokenService:
         """
         grant, version = await self.current(account_id)
         if self.needs_refresh(expires_at=grant.expires_at, refresh_due_at=grant.refresh_due_at):
-            grant, _ = await self.refresh(account_id, seen_version=version)
+            try:
+                grant, _ = await self.refresh(account_id, seen_version=version)
+            except RetryLater:
+                if grant.expires_at is None or grant.expires_at - self._clock() < STILL_GOOD:
+                    raise
         return Auth(
             account_id=str(account_id),
             account_id_external=external,
@@ -123,10 +129,10 @@ class TokenService:
             await self._lose(stored.account_id, lease_id, error, seen_version=stored.version)
             raise
         except TimeoutError as error:
-            await self._put_off(stored.account_id, lease_id)
+            await self._put_off(stored.account_id, lease_id, grant)
             raise RetryLater("The platform did not answer in time.", code="platform_silent") from error
         except PlatformError:
-            await self._put_off(stored.account_id, lease_id)
+            await self._put_off(stored.account_id, lease_id, grant)
             raise
         async with unit_of_work(self._sessions) as uow:
             credentials = CredentialRepository(uow.session)
@@ -142,12 +148,12 @@ class TokenService:
         log.info("token.refreshed", account_id=str(stored.account_id), platform=stored.platform)
         return renewed, stored.version + 1
 
-    async def _put_off(self, account_id: UUID, lease_id: UUID) -> None:
-        """Try again later; while renewing does not work, access ends with the token."""
+    async def _put_off(self, account_id: UUID, lease_id: UUID, grant: Grant) -> None:
+        """Try again later; while renewing does not work, access ends with the last token that could be renewed."""
         async with unit_of_work(self._sessions) as uow:
             credentials = CredentialRepository(uow.session)
             await credentials.end_refresh(account_id, lease_id=lease_id, retry_at=self._clock() + REFRESH_RETRY)
-            await credentials.access_ends_with_token(account_id)
+            await credentials.access_ends_at(account_id, grant.refresh_expires_at or grant.expires_at)
 
     async def _lose(self, account_id: UUID, lease_id: UUID, error: ReconnectAccount, *, seen_version: int) -> None:
         async with unit_of_work(self._sessions) as uow:
@@ -181,8 +187,14 @@ class TokenService:
                 try:
                     _, version = await self.current(account_id)
                     await self.refresh(account_id, seen_version=version)
-                except (PlatformError, KeyRingError) as error:
+                except PlatformError as error:
                     log.warning("token.refresh_failed", account_id=str(account_id), error=type(error).__name__)
+                except KeyRingError as error:  # a key is missing: it must not stand in the others' way
+                    log.warning("token.unreadable", account_id=str(account_id), error=type(error).__name__)
+                    async with unit_of_work(self._sessions) as uow:
+                        await CredentialRepository(uow.session).put_off_refresh(
+                            account_id, retry_at=self._clock() + REFRESH_RETRY
+                        )
         return len(due)
 
     async def rotate_keys(self) -> int:

@@ -33,6 +33,7 @@ def upgrade() -> None:
         ["checked_at"],
         postgresql_where=sa.text("status = 'connected'"),
     )
+    op.execute("UPDATE social_accounts SET checked_at = COALESCE(connected_at, now()) WHERE status = 'connected'")
     op.add_column("oauth_states", sa.Column("login", sa.String(32), server_default="", nullable=False))
     op.add_column("posts", sa.Column("live_status", sa.String(16)))
     op.add_column("posts", sa.Column("live_checked_at", _TIME))
@@ -63,6 +64,7 @@ def upgrade() -> None:
         sa.Column("due_at", _TIME, nullable=False),
         sa.Column("lease_until", _TIME),
         sa.Column("tries", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("missing", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("sent_at", _TIME),
         sa.Column("done_at", _TIME),
         sa.Column("outcome", sa.String(32)),

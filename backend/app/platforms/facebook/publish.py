@@ -49,6 +49,8 @@ UPLOADS_AT_ONCE = 4
 STAGED_LIFE = timedelta(hours=20)
 """Unpublished pictures are deleted after about 24 hours (Page › Photos): older ones are uploaded anew."""
 DELETED_AFTER = timedelta(hours=26)
+STORY_LISTED = timedelta(hours=23)
+"""Stories are listed for 24 hours: after that, absence proves nothing (Page Stories API)."""
 PHOTOS_AT_ONCE = 3
 NEEDS_HUMAN_AFTER = timedelta(minutes=10)
 CLOCK_SLACK = timedelta(seconds=60)
@@ -285,6 +287,8 @@ class FacebookPublisher:
         for story in await self.client.stories(auth):
             if str(story.get("media_id")) == photo_id:
                 return Verdict(Outcome.published, _story_out(auth, done, story.get("post_id"), story.get("url")))
+        if now - self.search.first_submit(done, submitted_at) > STORY_LISTED:  # it may have shown, and be over
+            return Verdict(Outcome.unknown, done)
         return self._absent(done, submitted_at, now)
 
     def _absent(self, done: Progress, submitted_at: datetime, now: datetime) -> Verdict:

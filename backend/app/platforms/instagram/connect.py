@@ -127,11 +127,7 @@ class InstagramConnector:
     async def check(self, auth: Auth) -> bool:
         """Whether the token works. Raises for everything that says nothing about it."""
         if is_facebook_login(auth):
-            try:
-                described = await self.facebook.describe(auth.access_token)
-            except ReconnectAccount as error:  # about the app's own token: it says nothing about the account's
-                sentence = "Facebook did not tell whether this connection works."
-                raise RetryLater(sentence, code="platform_busy") from error
+            described = await self._describe(auth.access_token)
             if "is_valid" not in described:
                 raise RetryLater("Facebook gave an incomplete answer.", code="platform_busy")
             return described["is_valid"] is True
@@ -254,13 +250,21 @@ class InstagramConnector:
         pages = await self.facebook.pages(auth, _PAGE_FIELDS)
         return [_linked(page, grant, user_id) for page in pages]
 
+    async def _describe(self, token: str) -> JSON:
+        """Ask about a token with the app's own; a refusal of that one says nothing about the account's."""
+        try:
+            return await self.facebook.describe(token)
+        except ReconnectAccount as error:
+            sentence = "Facebook did not tell whether this connection works."
+            raise RetryLater(sentence, code="platform_busy") from error
+
     async def _refresh_facebook(self, grant: Grant, now: datetime) -> Grant:
         """Renew the person's token where Facebook allows; the Page's does not expire, and lives on without it."""
         extra = dict(grant.extra)
         try:
             user = await self.facebook.long_lived(str(extra.get("user_token") or ""), now)
         except ReconnectAccount:
-            if (await self.facebook.describe(grant.access_token)).get("is_valid") is False:
+            if (await self._describe(grant.access_token)).get("is_valid") is False:
                 raise
         else:
             extra["user_token"] = user.token

@@ -120,7 +120,7 @@ class InstagramPublisher:
         # What has no text is known by time and kind alone, and another post of this account looks the same: then all
         # must have surfaced before one counts, and the container's word that it is not out counts for more.
         has_text = bool(sought.text)
-        is_telling = has_text or state in ("PUBLISHED", None)
+        is_telling = has_text or state == "PUBLISHED"
         if not (has_text and len(found) == 1):
             done = self.search.count(done)
             if not self.search.is_over(done, submitted_at, now):

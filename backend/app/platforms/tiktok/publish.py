@@ -116,9 +116,12 @@ class TikTokPublisher:
             return done
         if status == "FAILED":  # proven not to be out
             error = failed(str(data.get("fail_reason") or ""))
-            if isinstance(error, StageAgain):
+            if not isinstance(error, StageAgain):
+                raise error.as_proof()
+            try:
                 return stage_again(done, error)
-            raise error.as_proof()
+            except PlatformError as final:
+                raise final.as_proof() from error
         looks = int(done.data.get("looks", 0)) + 1
         return done.but(look_after=PACE[min(looks, len(PACE) - 1)], data={"looks": looks})
 
@@ -134,12 +137,7 @@ class TikTokPublisher:
         if answer.status in (403, 404) and done.data.get("lost"):  # closed, perhaps because it has all bytes
             raise unknown_outcome(TITLE, answer.fault)
         if answer.status in (403, 404):  # the address has expired: nothing is posted without all bytes
-            raise RetryLater(
-                "The upload to TikTok took too long. PostPilot starts it again.",
-                restage=True,
-                code="upload_expired",
-                platform_code=f"http_{answer.status}",
-            )
+            raise _upload_closed(answer.status)
         if answer.status == 400:
             raise _bad_chunk()
         if answer.status != 201:  # 206 and 416: TikTok counts differently than we do, its status decides
@@ -209,7 +207,7 @@ class TikTokPublisher:
                     raise
                 break  # keep what arrived
             if answer.status in (403, 404):
-                return Progress(data=_counts(done))
+                raise _upload_closed(answer.status)
             if answer.status == 400:
                 raise _bad_chunk()
             arrived = range_end(answer)
@@ -218,7 +216,7 @@ class TikTokPublisher:
                     arrived = int((await self.client.status(auth, done.data["publish_id"])).get("uploaded_bytes") or 0)
                 resume = min(arrived // chunk * chunk, last_first)
                 if resume == sent:
-                    return Progress(data=_counts(done))
+                    raise _upload_closed(answer.status)
                 sent = resume
             else:
                 sent += chunk
@@ -376,6 +374,15 @@ def _photo_body(draft: Draft, done: Progress) -> JSON:
 
 def _flag(value: Any, *, default: bool = False) -> bool:
     return default if value is None else bool(value)
+
+
+def _upload_closed(status: int) -> RetryLater:
+    return RetryLater(
+        "The upload to TikTok took too long. PostPilot starts it again.",
+        restage=True,
+        code="upload_expired",
+        platform_code=f"http_{status}",
+    )
 
 
 def _bad_chunk() -> FixContent:

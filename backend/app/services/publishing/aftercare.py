@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -47,6 +48,8 @@ LOOK_UP_AFTER = timedelta(seconds=15)
 """How long to wait before looking for a comment whose answer was lost."""
 ABSENT_AFTER = timedelta(minutes=2)
 """A comment that is not listed this long after its call was never written."""
+LONGEST = timedelta(minutes=2)
+"""How long one run goes on before it lets others have the thread."""
 COMMENT_TRIES = 12
 MISSING_LOOKS = 3
 """A post is called missing after so many looks found nothing."""
@@ -55,6 +58,14 @@ WAITING_LOOKS_FOR = timedelta(days=7)
 """How long a delivered draft is asked about before its owner is taken to have dropped it."""
 WAIT = timedelta(minutes=2)
 LONG_WAIT = timedelta(hours=1)
+
+
+@dataclass
+class Job:
+    """One thing to do, with what is known of it by now."""
+
+    due: FollowUpDue
+    journal: list[Entry] = field(default_factory=list)
 
 
 class Aftercare:
@@ -74,108 +85,110 @@ class Aftercare:
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
 
-    async def run(self, *, limit: int = 100) -> int:
+    async def run(self) -> int:
         """Do what is due and return how much it was; once at a time in a process."""
         if self._one_at_a_time.locked():
             return 0
         async with self._one_at_a_time:
-            async with unit_of_work(self._sessions) as uow:
-                due = await FollowUpRepository(uow.session).claim(limit=limit, lease=LEASE)
-            gate = asyncio.Semaphore(AT_ONCE)
+            begun, count = self._clock(), 0
+            while self._clock() - begun < LONGEST:
+                async with unit_of_work(self._sessions) as uow:
+                    due = await FollowUpRepository(uow.session).claim(limit=AT_ONCE, lease=LEASE)
+                await asyncio.gather(*(self._do(Job(item)) for item in due))
+                count += len(due)
+                if len(due) < AT_ONCE:
+                    break
+        return count
 
-            async def one(item: FollowUpDue) -> None:
-                async with gate:
-                    await self._do(item)
-
-            await asyncio.gather(*(one(item) for item in due))
-        return len(due)
-
-    async def _do(self, due: FollowUpDue) -> None:
-        journal: list[Entry] = []
+    async def _do(self, job: Job) -> None:
+        due = job.due
         try:
             if due.account_status != AccountStatus.connected:
-                await self._not_connected(due, journal)
+                await self._later(job, LONG_WAIT)
                 return
             auth = await self._tokens.speak_for(
                 due.account_id,
                 external=due.account_id_external,
                 name=due.account_name,
-                journal=lambda call: journal.append(call_entry(due.kind, call)),
+                journal=lambda call: job.journal.append(call_entry(due.kind, call)),
             )
             if due.kind == FollowUpKind.first_comment:
-                await self._comment(due, auth, journal)
+                await self._comment(job, auth)
             else:
-                await self._look(due, auth, journal)
+                await self._look(job, auth)
         except RefreshToken:
             await self._renew(due)
-            await self._later(due, journal, WAIT)
+            await self._later(job, WAIT)
         except OutcomeUnknown:
-            await self._later(due, journal, LOOK_UP_AFTER)
+            await self._later(job, LOOK_UP_AFTER)
         except QuotaUsedUp as error:
-            await self._later(due, journal, max(error.until - self._clock(), WAIT))
+            await self._later(job, max(error.until - self._clock(), WAIT))
         except RetryLater as error:
-            await self._later(due, journal, max(error.after or WAIT, timedelta(seconds=5)))
+            await self._later(job, max(error.after or WAIT, timedelta(seconds=5)))
         except (FixContent, Permanent, ReconnectAccount) as error:
-            await self._refused(due, journal, error)
-        except Exception:  # one that fails for a reason of ours must not stop the others; its lease runs out
+            await self._refused(job, error)
+        except Exception:  # one that fails for a reason of ours must not stop the others
             log.exception("follow_up.defect", kind=due.kind, post_id=str(due.post_id))
+            await self._later(job, LONG_WAIT)
 
     # The first comment
 
-    async def _comment(self, due: FollowUpDue, auth: Auth, journal: list[Entry]) -> None:
+    async def _comment(self, job: Job, auth: Auth) -> None:
+        due = job.due
         care = self._adapters[due.platform].aftercare
         ref = await self._ref(due, auth)
         if ref is None:
-            await self._later(due, journal, WAIT)
+            await self._later(job, WAIT)
             return
         text = first_comment_of(due.options, due.hashtags)
         if not care.can_comment(auth, ref):
             sentence = "This kind of connection cannot write comments. Connect the account again with all permissions."
-            await self._end_comment(due, journal, CommentStatus.failed, sentence)
+            await self._end_comment(job, CommentStatus.failed, sentence)
             return
         if due.sent_at is not None:
             found = await care.find_comment(auth, ref, text)
-            if found is None and self._clock() - due.sent_at < ABSENT_AFTER:
-                await self._later(due, journal, LOOK_UP_AFTER)
+            if found is None and due.read_at - due.sent_at < ABSENT_AFTER:
+                await self._later(job, LOOK_UP_AFTER)
                 return
             if found is not None:
-                await self._end_comment(due, journal, CommentStatus.posted, None)
+                await self._end_comment(job, CommentStatus.posted, None)
                 return
         async with unit_of_work(self._sessions) as uow:
-            is_ours = await FollowUpRepository(uow.session).begin_call(due)
-        if not is_ours:
+            sent_at = await FollowUpRepository(uow.session).begin_call(due)
+        if sent_at is None:
             return
+        job.due = replace(due, sent_at=sent_at)
         try:
             await care.comment(auth, ref, text)
         except (RetryLater, QuotaUsedUp, RefreshToken):  # proven not to have been written
             async with unit_of_work(self._sessions) as uow:
                 await FollowUpRepository(uow.session).take_back_call(due)
+            job.due = due
             raise
-        await self._end_comment(due, journal, CommentStatus.posted, None)
+        await self._end_comment(job, CommentStatus.posted, None)
 
-    async def _end_comment(
-        self, due: FollowUpDue, journal: list[Entry], status: CommentStatus, sentence: str | None
-    ) -> None:
+    async def _end_comment(self, job: Job, status: CommentStatus, sentence: str | None) -> None:
         async with unit_of_work(self._sessions) as uow:
             rows = FollowUpRepository(uow.session)
-            if await rows.finish(due, status):
-                await rows.tell_comment(due.post_id, status=status, error=sentence)
-                await self._keep(uow.session, due, journal, status)
+            if await rows.finish(job.due, status):
+                await rows.tell_comment(job.due.post_id, status=status, error=sentence)
+                await self._keep(uow.session, job, status)
 
     # The second look
 
-    async def _look(self, due: FollowUpDue, auth: Auth, journal: list[Entry]) -> None:
+    async def _look(self, job: Job, auth: Auth) -> None:
+        due = job.due
         ref = await self._ref(due, auth) or PostRef("", due.post_type, due.progress_data, due.options)
         seen = await self._adapters[due.platform].aftercare.find(auth, ref)
         match seen.sight:
-            case Sight.missing if due.tries < MISSING_LOOKS:
-                await self._later(due, journal, WAIT)
+            case Sight.missing if due.missing + 1 < MISSING_LOOKS:
+                await self._later(job, WAIT, missing=due.missing + 1)
             case Sight.missing:
                 sentence = (
                     f"{due.account_name} does not show this post any more. It may have been deleted or taken down "
                     "there. Look in the app; to publish it again, duplicate it."
                 )
-                await self._end_look(due, journal, LiveStatus.missing, seen.permalink, "not_found_live", sentence)
+                await self._end_look(job, LiveStatus.missing, seen.permalink, "not_found_live", sentence)
             case Sight.waiting if self._clock() - due.created_at < WAITING_LOOKS_FOR:
                 sentence = "It waits in the inbox of the app on the phone: open the notification there and post it."
                 async with unit_of_work(self._sessions) as uow:
@@ -183,24 +196,20 @@ class Aftercare:
                     await rows.tell_live(
                         due.post_id, status=LiveStatus.waiting, permalink=None, error_code=None, error=sentence
                     )
-                    await rows.put_off(due, wait=LONG_WAIT)
+                    await rows.put_off(due, wait=LONG_WAIT, tries=0)
             case Sight.seen | Sight.unknown | Sight.waiting:
-                await self._end_look(due, journal, LiveStatus(seen.sight), seen.permalink, None, None)
+                await self._end_look(job, LiveStatus(seen.sight), seen.permalink, None, None)
 
     async def _end_look(
-        self,
-        due: FollowUpDue,
-        journal: list[Entry],
-        status: LiveStatus,
-        permalink: str | None,
-        code: str | None,
-        sentence: str | None,
+        self, job: Job, status: LiveStatus, permalink: str | None, code: str | None, sentence: str | None
     ) -> None:
         async with unit_of_work(self._sessions) as uow:
             rows = FollowUpRepository(uow.session)
-            if await rows.finish(due, status):
-                await rows.tell_live(due.post_id, status=status, permalink=permalink, error_code=code, error=sentence)
-                await self._keep(uow.session, due, journal, status)
+            if await rows.finish(job.due, status):
+                await rows.tell_live(
+                    job.due.post_id, status=status, permalink=permalink, error_code=code, error=sentence
+                )
+                await self._keep(uow.session, job, status)
 
     # Both
 
@@ -218,34 +227,32 @@ class Aftercare:
                 )
         return PostRef(post_id, due.post_type, due.progress_data, due.options)
 
-    async def _later(self, due: FollowUpDue, journal: list[Entry], wait: timedelta) -> None:
-        is_comment = due.kind == FollowUpKind.first_comment
-        if due.tries >= (COMMENT_TRIES if is_comment else LIVE_TRIES):
-            await self._give_up(due, journal)
+    async def _later(self, job: Job, wait: timedelta, *, missing: int | None = None) -> None:
+        """Come back later, or give up after enough tries; what was not found stays counted through other failures."""
+        due = job.due
+        if due.tries >= (COMMENT_TRIES if due.kind == FollowUpKind.first_comment else LIVE_TRIES):
+            await self._give_up(job)
             return
+        kept = due.missing if missing is None else missing
         async with unit_of_work(self._sessions) as uow:
-            await FollowUpRepository(uow.session).put_off(due, wait=wait)
-            await self._keep(uow.session, due, journal, None)
+            await FollowUpRepository(uow.session).put_off(due, wait=wait, missing=kept)
+            await self._keep(uow.session, job, None)
 
-    async def _give_up(self, due: FollowUpDue, journal: list[Entry]) -> None:
-        if due.kind == FollowUpKind.live:
-            await self._end_look(due, journal, LiveStatus.unknown, None, None, None)
-            return
-        status = CommentStatus.failed if due.sent_at is None else CommentStatus.unknown
-        sentence = "The first comment could not be written. The post itself is out: add the comment in the app."
-        await self._end_comment(due, journal, status, sentence)
-
-    async def _refused(self, due: FollowUpDue, journal: list[Entry], error: PlatformError) -> None:
-        if due.kind == FollowUpKind.first_comment:
-            await self._end_comment(due, journal, CommentStatus.failed, error.sentence)
-        else:  # the question was refused: that says nothing about the post
-            await self._later(due, journal, LONG_WAIT)
-
-    async def _not_connected(self, due: FollowUpDue, journal: list[Entry]) -> None:
-        if due.kind == FollowUpKind.first_comment and due.tries >= COMMENT_TRIES:
-            await self._give_up(due, journal)
+    async def _give_up(self, job: Job) -> None:
+        if job.due.kind == FollowUpKind.live:
+            await self._end_look(job, LiveStatus.unknown, None, None, None)
+        elif job.due.sent_at is None:
+            sentence = "The first comment could not be written. The post itself is out: add the comment in the app."
+            await self._end_comment(job, CommentStatus.failed, sentence)
         else:
-            await self._later(due, journal, LONG_WAIT)
+            sentence = "Whether the first comment was written is not known. Look in the app before you add it there."
+            await self._end_comment(job, CommentStatus.unknown, sentence)
+
+    async def _refused(self, job: Job, error: PlatformError) -> None:
+        if job.due.kind == FollowUpKind.first_comment:
+            await self._end_comment(job, CommentStatus.failed, error.sentence)
+        else:  # the question was refused: that says nothing about the post
+            await self._later(job, LONG_WAIT)
 
     async def _renew(self, due: FollowUpDue) -> None:
         try:
@@ -254,8 +261,9 @@ class Aftercare:
         except (PlatformError, KeyRingError) as error:
             log.warning("follow_up.no_token", account_id=str(due.account_id), error=type(error).__name__)
 
-    async def _keep(self, session: AsyncSession, due: FollowUpDue, journal: list[Entry], outcome: str | None) -> None:
+    async def _keep(self, session: AsyncSession, job: Job, outcome: str | None) -> None:
+        due, entries = job.due, list(job.journal)
         if outcome is not None:
-            journal.append(decision_entry(due.kind, due.kind, outcome, at=self._clock()))
-        if due.publication_id is not None and journal:
-            await PublicationRepository(session).journal(due.publication_id, journal, worker=self._worker)
+            entries.append(decision_entry(due.kind, due.kind, outcome, at=self._clock()))
+        if due.publication_id is not None and entries:
+            await PublicationRepository(session).journal(due.publication_id, entries, worker=self._worker)

@@ -64,7 +64,7 @@ from app.repositories.account_repository import AccountRepository
 from app.repositories.publication_repository import NO_TROUBLE, Claim, Due, PublicationRepository, Trouble
 from app.services.publishing.journal import call_entry, decision_entry
 from app.services.publishing.media import MediaLender
-from app.services.token_service import TokenService
+from app.services.token_service import STILL_GOOD, TokenService
 
 log = structlog.get_logger()
 
@@ -72,8 +72,6 @@ SUBMIT_SECONDS = 600
 """Longest time one submission may take. Adapters set tighter ones of their own; the lease is renewed meanwhile."""
 PAUSE_SECONDS = 10.0
 """A process that stood still for longer between intent and call makes no call: somebody else may work on it by now."""
-STILL_GOOD = timedelta(minutes=2)
-"""A token that lives this long is used when it cannot be renewed just now."""
 RECORD_SECONDS = 60.0
 """How long to keep trying to write down what a platform answered while the database is away."""
 STEP_SECONDS = 3600
@@ -280,6 +278,13 @@ class PublishingEngine:
             case Outcome.published:
                 work.step = Step.confirm
                 return True
+            case Outcome.not_published if is_too_late(submitted_at, self._clock(), self._patience):
+                sentence = (
+                    f"This post was to go out {_spell(self._clock() - submitted_at)} ago and did not, as we know only "
+                    "now. Publish it now, choose another time, or delete it."
+                )
+                await self._hold(work, Trouble(HOLD_TOO_LATE, sentence))
+                return False
             case Outcome.not_published:
                 work.step = Step.prepare if verdict.progress.phase is Phase.preparing else Step.process
                 await self._save(work, wait=timedelta(0), release=False)
@@ -396,7 +401,7 @@ class PublishingEngine:
                 work.due.account_id, reason=error.sentence, seen_version=work.credential_version
             )
         log.warning("account.needs_reconnect", account_id=str(work.due.account_id), code=error.platform_code)
-        if work.step in (Step.confirm, Step.reconcile):
+        if work.step in (Step.confirm, Step.reconcile) and not error.proven:
             if not await self._gave_up(work):
                 await self._save(work, wait=UNSENDABLE_RETRY, release=True, trouble=trouble)
             return

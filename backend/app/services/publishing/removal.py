@@ -18,7 +18,17 @@ from app.domain.errors import (
 )
 from app.domain.vocabulary import AccountStatus, LiveStatus, PostStatus
 from app.kit.clock import Clock
-from app.platforms.base import OutcomeUnknown, PlatformAdapter, PlatformError, PostRef, ReconnectAccount, RetryLater
+from app.kit.crypto import KeyRingError
+from app.platforms.base import (
+    OutcomeUnknown,
+    PlatformAdapter,
+    PlatformError,
+    PostRef,
+    QuotaUsedUp,
+    ReconnectAccount,
+    RefreshToken,
+    RetryLater,
+)
 from app.repositories.account_repository import AccountRepository
 from app.repositories.follow_up_repository import FollowUpRepository
 from app.repositories.post_repository import PostRepository, PostRow
@@ -80,7 +90,9 @@ class PlatformRemoval:
             await care.delete(auth, ref)
         except ReconnectAccount as error:
             raise AccountNotConnected(error.sentence) from error
-        except (RetryLater, OutcomeUnknown) as error:
+        except KeyRingError as error:
+            raise AccountNotConnected from error
+        except (RetryLater, OutcomeUnknown, RefreshToken, QuotaUsedUp) as error:  # these pass
             raise PlatformUnavailable(error.sentence) from error
         except PlatformError as error:
             raise DeleteNotPossible(error.sentence) from error
