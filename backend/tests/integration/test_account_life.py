@@ -149,7 +149,8 @@ class TestForecast:
         stage.sandbox.fault("tiktok.token", "error_before", status=500)
         await worker.tokens.refresh_due()
         row = (await stage.rows.execute("SELECT * FROM social_accounts"))[0]
-        assert (row.status, row.access_ends_at) == ("connected", row.token_expires_at)
+        grant, _ = await worker.tokens.current(account.id)
+        assert (row.status, row.access_ends_at) == ("connected", grant.refresh_expires_at)
         await stage.rows.execute("UPDATE account_credentials SET refresh_due_at = now() - interval '1 s'")
         await worker.tokens.refresh_due()
         assert (

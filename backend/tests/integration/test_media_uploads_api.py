@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import io
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -18,11 +19,15 @@ from factories.clock import SteerableClock
 from factories.make import Factory, MadeUser
 from factories.media_files import large_video
 from factories.servers import free_port
+from sqlalchemy.exc import OperationalError
 from tusclient.client import TusClient
 
 from app.composition import Container
+from app.kit.ids import new_id
+from app.repositories.asset_repository import AssetRepository
 from app.settings import Settings
 from app.storage.own import SAMPLES
+from app.storage.store import FileMissing
 
 CONTENT = (SAMPLES / "coffee.mp4").read_bytes()
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -149,6 +154,39 @@ class TestRefusals:
         name = path.rpartition("/")[2]
         assert not (container.media_taking.folder / f"{name}.upload").exists()
 
+    async def test_no_more_are_begun_than_a_user_may_have(
+        self, client: httpx.AsyncClient, path: str, container: Container, factory: Factory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(container.media_uploads, "_open_max", 2)
+        begin = {**TUS, "Upload-Length": str(len(CONTENT))}
+        assert (await client.post("/media/uploads", headers=begin)).status_code == 201
+        files = set(container.media_taking.folder.iterdir())
+        assert problem(await client.post("/media/uploads", headers=begin)) == (429, "too_many_uploads")
+        assert set(container.media_taking.folder.iterdir()) == files
+        stranger = (await factory.user()).headers
+        assert (await client.post("/media/uploads", headers={**begin, **stranger})).status_code == 201
+        last = await send(client, path, 0, CONTENT)
+        assert (await client.delete(f"/media/{last.headers['upload-asset']}")).status_code == 204
+        assert (await client.post("/media/uploads", headers=begin)).status_code == 201
+
+    async def test_none_is_taken_when_the_disk_is_nearly_full(
+        self, client: httpx.AsyncClient, path: str, container: Container, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await send(client, path, 0, CONTENT[:10])
+        free = shutil.disk_usage(container.media_taking.folder).free
+        monkeypatch.setattr(container.media_taking, "free_min_bytes", free - 300_000_000)
+        begin = {**TUS, "Upload-Length": "600000000"}
+        assert problem(await client.post("/media/uploads", headers=begin)) == (507, "storage_full")
+        assert (await client.post("/media/uploads", headers={**TUS, "Upload-Length": "10"})).status_code == 201
+        monkeypatch.setattr(container.media_taking, "free_min_bytes", 2 * free)
+        assert problem(await send(client, path, 10, CONTENT[10:])) == (507, "storage_full")
+        answer = await client.post("/media", files={"file": ("clip.mp4", CONTENT)})
+        assert problem(answer) == (507, "storage_full")
+        monkeypatch.undo()
+        assert await offset_of(client, path) == 10
+        assert (await send(client, path, 10, CONTENT[10:])).headers["upload-asset"]
+
     async def test_an_upload_that_nobody_finishes_expires(
         self, client: httpx.AsyncClient, path: str, container: Container, api_clock: SteerableClock, factory: Factory
     ) -> None:
@@ -199,6 +237,57 @@ class TestKilled:
         api.stop()
         assert asset["sha256"] == hashlib.sha256(content).hexdigest()
         assert asset["duration_seconds"] > 5
+
+    async def test_a_database_that_blinks_at_the_last_byte_loses_nothing(
+        self, client: httpx.AsyncClient, path: str, container: Container, factory: Factory,
+        monkeypatch: pytest.MonkeyPatch, api_clock: SteerableClock,
+    ) -> None:  # fmt: skip
+        async def away(*_: Any, **__: Any) -> None:
+            raise OperationalError("INSERT", None, ConnectionResetError())
+
+        with monkeypatch.context() as patch:
+            patch.setattr(AssetRepository, "add", away)
+            assert problem(await send(client, path, 0, CONTENT)) == (503, "dependency_away")
+            assert problem(await client.head(path, headers=TUS)) == (503, "dependency_away")
+            form = {"file": ("clip.mp4", CONTENT)}
+            assert problem(await client.post("/media", files=form)) == (503, "dependency_away")
+        await container.media_expiry.sweep()
+        looked = await client.head(path, headers=TUS)
+        asset = looked.headers["upload-asset"]
+        assert ok(await client.get(f"/media/{asset}"))["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+        name = path.rpartition("/")[2]
+        assert [one.name for one in container.media_taking.folder.iterdir() if name in one.name] == []
+        (orphan,) = await factory.execute("SELECT storage_key FROM media_discards")
+        assert await container.store.size(orphan.storage_key) == len(CONTENT)
+        api_clock.move(timedelta(hours=25))
+        await container.media_expiry.sweep()
+        with pytest.raises(FileMissing):
+            await container.store.size(orphan.storage_key)
+        kept = await factory.scalar("SELECT storage_key FROM media_assets")
+        assert await container.store.size(kept) == len(CONTENT)
+
+    async def test_what_killed_processes_left_is_removed(
+        self, client: httpx.AsyncClient, path: str, container: Container, api_clock: SteerableClock, factory: Factory
+    ) -> None:
+        folder = container.media_taking.folder
+        left = [folder / "tmpabcdef", folder / f"{new_id()}.upload"]
+        user = await factory.user()
+        post = await factory.post(user, await factory.account(user))
+        await factory.execute(
+            "INSERT INTO publications (id, post_id, user_id, account_id, run, step, scheduled_for, due_at) "
+            "SELECT id, id, user_id, account_id, 1, 'prepare', now(), now() FROM posts WHERE id = :id",
+            id=post.id,
+        )
+        copies = [container.own_files.copy_path(one, "http://a.example") for one in (post.id, new_id())]
+        for one in (*left, *copies):
+            one.parent.mkdir(parents=True, exist_ok=True)
+            one.write_bytes(b"x")
+        await container.media_expiry.sweep()
+        assert [one.exists() for one in (*left, *copies)] == [True, True, True, False]
+        await factory.execute("UPDATE publications SET finished_at = now()")
+        api_clock.move(timedelta(hours=25))
+        await container.media_expiry.sweep()
+        assert [one.exists() for one in (*left, *copies)] == [False] * 4
 
     async def test_the_last_byte_before_the_kill_is_enough(
         self, client: httpx.AsyncClient, path: str, container: Container

@@ -95,11 +95,26 @@ class TestCollect:
         assert (await latest(stage)).reads == 1
         assert await stage.rows.count("metric_snapshots") == 1
 
+    async def test_readings_that_events_asked_for_leave_the_plan_alone(self, stage: Stage, make_worker: Any) -> None:
+        """A lively post is read many times in its first minutes, and still at every age planned."""
+        worker = make_worker(metrics_ages_minutes=AGES)
+        await posted(stage, worker)
+        for _ in range(5):
+            await due(stage)
+            assert await worker.metrics.collect() == 1
+        row = await latest(stage)
+        assert row.reads == 5
+        assert row.next_fetch_at is not None
+
     async def test_reads_again_at_every_age_and_then_no_more(self, stage: Stage, make_worker: Any) -> None:
         worker = make_worker(metrics_ages_minutes=AGES)
         await posted(stage, worker)
-        expected = [15, 60, None]
-        for reads, minutes in enumerate(expected, start=1):
+        steps = [(0.5, 15), (15, 60), (60, None)]
+        for reads, (age, minutes) in enumerate(steps, start=1):
+            await stage.rows.execute(
+                "UPDATE post_metrics SET posted_at = now() - CAST(:age AS interval)",
+                age=timedelta(minutes=age, seconds=1),
+            )
             await due(stage)
             assert await worker.metrics.collect() == 1
             row = await latest(stage)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -31,11 +32,11 @@ class SlowOnce:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def look_at(self, urls: list[str]) -> Any:
+    async def look_at(self, urls: list[str], *, user_id: UUID) -> Any:
         if not self.begun.is_set():
             self.begun.set()
             await self.let_on.wait()
-        return await self._inner.look_at(urls)
+        return await self._inner.look_at(urls, user_id=user_id)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from factories.stage import Stage, spy_on
@@ -549,3 +550,53 @@ class TestOwnersMeanwhile:
         assert (post.status, post.error_code, post.error_message, post.attempts) == (PostStatus.posted, None, None, 2)
         assert [run.outcome for run in await stage.rows.publications(post_id)] == ["failed", "posted"]
         assert len(stage.sandbox.published()) == 1
+
+
+class TestLongOutage:
+    """An answer was lost, and the installation was away for longer than a post may be late."""
+
+    async def lost(self, stage: Stage, worker: Container, **post: Any) -> UUID:
+        account = await stage.connect("facebook")
+        post_id = await stage.schedule(account, "Fresh bread", **post)
+        operation = "facebook.photo_story" if post else "facebook.feed"
+        stage.sandbox.fault(operation, "drop_before")
+        await stage.run(worker)
+        await stage.rows.execute("UPDATE publications SET submitted_at = submitted_at - interval '30 hours'")
+        return post_id
+
+    async def test_what_did_not_go_out_then_does_not_go_out_now(self, stage: Stage, worker: Container) -> None:
+        post_id = await self.lost(stage, worker)
+        await stage.finish(worker)
+        post = await stage.post(post_id)
+        assert (post.status, post.error_code) == (PostStatus.on_hold, "too_late")
+        assert stage.sandbox.calls("facebook.feed") == 1
+
+    async def test_a_story_that_may_have_shown_is_its_owners_decision(self, stage: Stage, worker: Container) -> None:
+        post_id = await self.lost(stage, worker, sample="coffee.jpg", post_type="photo_story")
+        await stage.finish(worker)
+        post = await stage.post(post_id)
+        assert (post.status, post.error_code) == (PostStatus.failed, "outcome_unknown")
+        assert stage.sandbox.calls("facebook.photo_story") == 1
+
+
+class TestProofs:
+    async def test_a_failure_that_tiktok_proves_ends_at_once_after_the_last_try(
+        self, stage: Stage, worker: Container
+    ) -> None:
+        account = await stage.connect("tiktok")
+        post_id = await stage.schedule(account, "Fresh bread")
+        for _ in range(6):
+            stage.sandbox.fault("tiktok.publish", "publish_failed", fail_reason="internal")
+        await stage.finish(worker, rounds=60)
+        post = await stage.post(post_id)
+        assert (post.status, post.error_code) == (PostStatus.failed, "tiktok_failed")
+
+    async def test_a_grant_that_was_taken_back_while_tiktok_worked_holds_the_post(
+        self, stage: Stage, worker: Container
+    ) -> None:
+        account = await stage.connect("tiktok")
+        post_id = await stage.schedule(account, "Fresh bread")
+        stage.sandbox.fault("tiktok.publish", "publish_failed", fail_reason="auth_removed")
+        stage.sandbox.revoke("tiktok", str(account.account_id_external))
+        await stage.finish(worker)
+        assert (await stage.post(post_id)).status == PostStatus.on_hold

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -31,11 +32,13 @@ async def send_meta(client: httpx.AsyncClient, key: bytes, payload: Any, *, sign
     return await client.post("/webhooks/meta", content=body, headers={"X-Hub-Signature-256": given})
 
 
-async def send_tiktok(client: httpx.AsyncClient, key: bytes, event: str, openid: str, **content: Any) -> Any:
+async def send_tiktok(
+    client: httpx.AsyncClient, key: bytes, event: str, openid: str, *, at: int | None = None, **content: Any
+) -> Any:
     payload = {
         "client_key": "awx",
         "event": event,
-        "create_time": 1770210873,
+        "create_time": int(time.time()) if at is None else at,
         "user_openid": openid,
         "content": json.dumps(content),
     }
@@ -46,8 +49,8 @@ async def send_tiktok(client: httpx.AsyncClient, key: bytes, event: str, openid:
     )
 
 
-def signed_request(key: bytes, user_id: str) -> str:
-    payload = {"algorithm": "HMAC-SHA256", "issued_at": 1291836800, "user_id": user_id}
+def signed_request(key: bytes, user_id: str, *, at: float | None = None) -> str:
+    payload = {"algorithm": "HMAC-SHA256", "issued_at": int(time.time() if at is None else at), "user_id": user_id}
     encoded = base64.urlsafe_b64encode(json.dumps(payload).encode()).rstrip(b"=")
     signature = base64.urlsafe_b64encode(hmac.new(key, encoded, hashlib.sha256).digest()).rstrip(b"=")
     return f"{signature.decode()}.{encoded.decode()}"
@@ -159,6 +162,37 @@ class TestTikTok:
         assert shown[str(account.id)]["status"] == "revoked"
         assert shown[str(other.id)]["status"] == "connected"
 
+    async def test_an_old_removal_does_not_end_a_newer_connection(
+        self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory, key: bytes, container: Container
+    ) -> None:
+        await factory.account(signed_in, platform="tiktok", account_id_external="open-1")
+        await factory.execute("UPDATE social_accounts SET connected_at = now()")
+        ok(await send_tiktok(client, key, "authorization.removed", "open-1", at=int(time.time()) - 3_600, reason=5))
+        await container.events.work()
+        (shown,) = ok(await client.get("/accounts"))
+        assert shown["status"] == "connected"
+        assert await factory.scalar("SELECT outcome FROM inbound_events") == "connected_since"
+
+    async def test_what_waits_before_it_begins_anew_is_not_hurried(
+        self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory, key: bytes, container: Container
+    ) -> None:
+        account = await factory.account(signed_in, platform="tiktok", account_id_external="open-1")
+        post = await factory.post(signed_in, account, status=PostStatus.publishing)
+        await factory.execute(
+            """
+            INSERT INTO publications (id, post_id, user_id, account_id, run, step, progress, scheduled_for, due_at,
+                                      started_at)
+            VALUES (gen_random_uuid(), :post, :user, :account, 1, 'process',
+                    '{"data": {"reason": "quota_used_up", "tries": 1}}', now(), now() + interval '6 hours', now())
+            """,
+            post=post.id,
+            user=signed_in.id,
+            account=account.id,
+        )
+        ok(await send_tiktok(client, key, "post.publish.failed", "open-1", publish_id="v_pub_file~1", reason="x"))
+        await container.events.work()
+        assert await factory.scalar("SELECT due_at > clock_timestamp() + interval '5 hours' FROM publications") is True
+
     @pytest.mark.parametrize("step", ["confirm", "process"])
     async def test_progress_has_the_publication_looked_at_now(
         self,
@@ -202,7 +236,8 @@ class TestCallbacks:
     async def make(self, factory: Factory, user: MadeUser, name: str, owner: str) -> Any:
         account = await factory.account(user, platform="facebook", account_name=name)
         await factory.execute(
-            "UPDATE social_accounts SET owner_ids_external = ARRAY[:owner], avatar_url = 'https://x/y' WHERE id = :id",
+            "UPDATE social_accounts SET owner_ids_external = ARRAY[:owner], avatar_url = 'https://x/y', "
+            "connected_at = now() - interval '1 day' WHERE id = :id",
             owner=owner,
             id=account.id,
         )
@@ -218,6 +253,18 @@ class TestCallbacks:
         assert ok(await client.post("/webhooks/meta/deauthorize", data=body)) == {"new": 2}
         states = {item["account_name"]: item["status"] for item in ok(await client.get("/accounts"))}
         assert states == {"First": "revoked", "Second": "revoked", "Third": "connected"}
+
+    @pytest.mark.parametrize("path", ["deauthorize", "data-deletion"])
+    async def test_what_was_said_before_the_account_was_connected_is_not_about_it(
+        self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory, key: bytes, path: str
+    ) -> None:
+        """A late or repeated delivery."""
+        await self.make(factory, signed_in, "First", "218471")
+        await factory.execute("UPDATE social_accounts SET connected_at = now()")
+        body = {"signed_request": signed_request(key, "218471", at=time.time() - 3_600)}
+        ok(await client.post(f"/webhooks/meta/{path}", data=body))
+        (shown,) = ok(await client.get("/accounts"))
+        assert (shown["status"], shown["account_name"]) == ("connected", "First")
 
     @pytest.mark.parametrize("path", ["deauthorize", "data-deletion"])
     async def test_a_wrong_signature_does_nothing(
