@@ -118,8 +118,15 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
     addresses = Addresses(public_base=settings.public_base, secret=settings.jwt_secret_key.get_secret_value())
     glances, looks, conversions = Probe(), Probe(), Probe(memory_megabytes=CONVERSION_MEGABYTES)
     waiting = settings.data_dir / "media" / "incoming"
-    taking = MediaTaking(sessions, store, looks, folder=waiting, max_bytes=settings.media_max_bytes)
-    uploads = MediaUploads(sessions, taking, clock)
+    taking = MediaTaking(
+        sessions,
+        store,
+        looks,
+        folder=waiting,
+        max_bytes=settings.media_max_bytes,
+        free_min_bytes=settings.media_free_space_min_bytes,
+    )
+    uploads = MediaUploads(sessions, taking, clock, open_max=settings.media_open_uploads_max)
     is_live = AccountMode.live in modes(settings).values()
     ages = tuple(timedelta(minutes=minutes) for minutes in settings.metrics_ages_minutes)
     late_grace = timedelta(hours=settings.late_post_grace_hours)
@@ -189,7 +196,9 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         media_expiry=MediaExpiry(
             sessions=sessions,
             store=store,
+            own=own,
             uploads=uploads,
+            folder=waiting,
             unused_life=timedelta(days=settings.media_unused_days),
             clock=clock,
         ),

@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     """Extra networks (CIDR, comma-separated) that media URLs may point to, for shops with a media host of their own."""
     media_max_bytes: int = Field(1_000_000_000, ge=1)
     """Largest file that is taken, uploaded or fetched. It never is in memory as a whole."""
+    media_free_space_min_bytes: int = Field(1_000_000_000, ge=0)
+    """Uploads are refused when less than this would stay free on the disk of the data folder."""
+    media_open_uploads_max: int = Field(20, ge=1)
+    """How many resumable uploads one user may have under way."""
     media_unused_days: float = Field(30.0, gt=0)
     """Uploaded files that no post names are removed after this time."""
     media_store: Literal["disk", "s3"] = "disk"

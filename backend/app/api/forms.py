@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -90,8 +91,10 @@ class _Receiver:
         self.is_complete = True
 
 
-async def receive_file(request: Request, path: Path, *, max_bytes: int) -> str:
-    """Write the form's file to `path` and return its name. Raises `MediaTooLarge`, `InvalidRequest`."""
+async def receive_file(request: Request, path: Path, *, max_bytes: int, require_room: Callable[[], None]) -> str:
+    """Write the form's file to `path` and return its name; `require_room` is asked as it grows.
+
+    Raises `MediaTooLarge`, `InvalidRequest`, and what `require_room` raises."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise _unreadable("Send the file as multipart/form-data, in the field “file”.")
@@ -99,7 +102,7 @@ async def receive_file(request: Request, path: Path, *, max_bytes: int) -> str:
     parser = MultipartParser(options[b"boundary"], receiver.callbacks())
     try:
         with await asyncio.to_thread(path.open, "wb") as file:
-            await _pump(request, parser, receiver, file, max_bytes)
+            await _pump(request, parser, receiver, file, max_bytes, require_room)
     except (FormParserError, ClientDisconnect) as error:
         raise _unreadable("The form cannot be read. Send it again.") from error
     if receiver.file_name is None:
@@ -109,7 +112,15 @@ async def receive_file(request: Request, path: Path, *, max_bytes: int) -> str:
     return receiver.file_name
 
 
-async def _pump(request: Request, parser: MultipartParser, receiver: _Receiver, file: BinaryIO, max_bytes: int) -> None:
+async def _pump(
+    request: Request,
+    parser: MultipartParser,
+    receiver: _Receiver,
+    file: BinaryIO,
+    max_bytes: int,
+    require_room: Callable[[], None],
+) -> None:
+    await asyncio.to_thread(require_room)
     async for chunk in request.stream():
         parser.write(chunk)
         if receiver.size > max_bytes:
@@ -117,6 +128,7 @@ async def _pump(request: Request, parser: MultipartParser, receiver: _Receiver, 
         if len(receiver.waiting) >= WRITE_BYTES:
             full, receiver.waiting = receiver.waiting, bytearray()
             await asyncio.to_thread(file.write, full)
+            await asyncio.to_thread(require_room)
     await asyncio.to_thread(file.write, receiver.waiting)
 
 

@@ -86,6 +86,21 @@ class MediaTooLarge(AppError):
     detail = "The file is too large."
 
 
+class StorageFull(AppError):
+    code, status, title = "storage_full", 507, "No room for more files"
+    detail = "There is no room for more files. Delete some that you do not need, or ask whoever runs PostPilot."
+
+
+class TooManyUploads(AppError):
+    code, status, title = "too_many_uploads", 429, "Too many uploads at once"
+    detail = "Too many of your uploads are under way. Finish some of them or give them up, then begin this one."
+
+
+class TooManyFixes(AppError):
+    code, status, title = "too_many_fixes", 429, "Too many files being made"
+    detail = "Too many files are being made for you. Wait until one of them is ready, then ask again."
+
+
 class UploadNotFound(AppError):
     code, status, title = "upload_not_found", 404, "Not found"
     detail = "This upload does not exist or has expired. Begin it again."

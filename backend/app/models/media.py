@@ -89,10 +89,11 @@ class MediaUpload(Base):
 
 class MediaDiscard(Base):
     """A stored file whose row is gone, written by a trigger; the file goes after the row, also when that takes two
-    tries."""
+    tries. Also a file that is about to be stored: its row removes this note."""
 
     __tablename__ = "media_discards"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     storage_key: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[CreatedAt]
+    """From when on the note counts: in the future while the file may still get its row."""

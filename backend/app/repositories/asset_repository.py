@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import MediaAsset, MediaRendition
+from app.models import MediaAsset, MediaRendition, MediaUpload
 
 USED = """
 SELECT EXISTS (
@@ -77,6 +77,10 @@ class AssetRepository:
         return rows.scalar_one_or_none()
 
     async def remove(self, user_id: UUID, asset_id: UUID) -> None:
+        """Remove an asset, and the upload that it came by."""
+        await self._session.execute(
+            delete(MediaUpload).where(MediaUpload.user_id == user_id, MediaUpload.asset_id == asset_id)
+        )
         await self._session.execute(delete(MediaAsset).where(MediaAsset.user_id == user_id, MediaAsset.id == asset_id))
 
     async def is_used(self, user_id: UUID, ids: Sequence[UUID], *, open_only: bool) -> bool:
@@ -147,11 +151,22 @@ class AssetRepository:
         )
         return rows.first() is not None
 
-    async def discards(self, *, limit: int) -> list[tuple[int, str]]:
-        """Return files whose rows are gone, the oldest first."""
+    async def note_kept(self, storage_key: str, *, wait: timedelta) -> None:
+        """Note a file before it is stored, so that it goes after a while unless a row names it."""
+        await self._session.execute(
+            text("INSERT INTO media_discards (storage_key, created_at) VALUES (:key, now() + :wait)"),
+            {"key": storage_key, "wait": wait},
+        )
+
+    async def note_named(self, storage_key: str) -> None:
+        """Remove the notes of a file that has its row now."""
+        await self._session.execute(text("DELETE FROM media_discards WHERE storage_key = :key"), {"key": storage_key})
+
+    async def discards(self, now: datetime, *, limit: int) -> list[tuple[int, str]]:
+        """Return files that have no row, the oldest first."""
         rows = await self._session.execute(
-            text("SELECT id, storage_key FROM media_discards ORDER BY id LIMIT :limit"),
-            {"limit": limit},
+            text("SELECT id, storage_key FROM media_discards WHERE created_at <= :now ORDER BY id LIMIT :limit"),
+            {"now": now, "limit": limit},
         )
         return [(row.id, row.storage_key) for row in rows]
 

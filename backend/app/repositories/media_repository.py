@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -57,6 +58,13 @@ class MediaRepository:
         )
         row = rows.first()
         return row.user_id if row else None
+
+    async def open_among(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of these publications exist and have not ended."""
+        rows = await self._session.execute(
+            text("SELECT id FROM publications WHERE id = ANY(:ids) AND finished_at IS NULL"), {"ids": list(ids)}
+        )
+        return {row.id for row in rows}
 
     async def note_fetched(self, token: str) -> bool:
         """Remember that a file was asked for just now; `False` when its loan was revoked meanwhile. Whoever revokes it

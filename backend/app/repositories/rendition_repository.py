@@ -139,6 +139,16 @@ class UploadRepository:
         )
         return rows.scalar_one_or_none()
 
+    async def count_open(self, user_id: UUID, now: datetime) -> int:
+        """Return how many uploads a user has under way; whoever else begins one for this user waits."""
+        await self._session.execute(text("SELECT id FROM users WHERE id = :id FOR NO KEY UPDATE"), {"id": user_id})
+        found = await self._session.scalar(
+            select(func.count())
+            .select_from(MediaUpload)
+            .where(MediaUpload.user_id == user_id, MediaUpload.asset_id.is_(None), MediaUpload.expires_at > now)
+        )
+        return found or 0
+
     async def complete(self, user_id: UUID, upload_id: UUID, asset_id: UUID) -> None:
         await self._session.execute(
             update(MediaUpload)

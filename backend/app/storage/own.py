@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from uuid import UUID
 SAMPLES = Path(__file__).resolve().parents[1] / "assets" / "samples"
 SAMPLES_PATH = "/media/samples/"
 LOANS_PATH = "/media/loans/"
+_PUBLICATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class OwnFiles:
@@ -52,6 +54,11 @@ class OwnFiles:
     def forget_copies(self, publication_id: UUID) -> None:
         """Remove the copies of a publication that has ended."""
         shutil.rmtree(self._copies / str(publication_id), ignore_errors=True)
+
+    def copied(self) -> list[UUID]:
+        """Return the publications that there are copies for."""
+        folders = list(self._copies.iterdir()) if self._copies.is_dir() else []
+        return [UUID(folder.name) for folder in folders if _PUBLICATION.fullmatch(folder.name)]
 
     @contextmanager
     def new_copy(self, publication_id: UUID, url: str) -> Iterator[Path]:

@@ -92,6 +92,25 @@ def _take_over(path: Path, target: Path) -> None:
         sync(one)
 
 
+@asynccontextmanager
+async def second_name(path: Path) -> AsyncIterator[Path]:
+    """Lend another name of the same file, to give away: the file stays under its first one."""
+    second = path.with_name(path.name + ".kept")
+    await asyncio.to_thread(_name_again, path, second)
+    try:
+        yield second
+    finally:
+        discard(second)
+
+
+def _name_again(path: Path, second: Path) -> None:
+    discard(second)
+    try:
+        second.hardlink_to(path)
+    except OSError:  # a file system without them
+        shutil.copyfile(path, second)
+
+
 def discard(path: Path) -> None:
     """Remove a file, if it is there."""
     path.unlink(missing_ok=True)

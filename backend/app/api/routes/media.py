@@ -18,7 +18,15 @@ from app.api.deps import (
 )
 from app.api.forms import receive_file
 from app.api.problems import problems
-from app.domain.errors import MediaInUse, MediaNotFound, MediaRefused, MediaTooLarge, StoreAway
+from app.domain.errors import (
+    MediaInUse,
+    MediaNotFound,
+    MediaRefused,
+    MediaTooLarge,
+    StorageFull,
+    StoreAway,
+    TooManyFixes,
+)
 from app.schemas.media import AssetPageRead, AssetRead, FixAsset, RenditionRead, UpdateAsset
 from app.services.media.library import AssetPage
 from app.storage.store import temporary_path
@@ -47,14 +55,14 @@ FORM: dict[str, Any] = {
     operation_id="media_upload",
     openapi_extra=FORM,
     response_model=AssetRead,
-    responses=problems(MediaTooLarge, MediaRefused, StoreAway),
+    responses=problems(MediaTooLarge, MediaRefused, StorageFull, StoreAway),
 )
 async def upload(
     request: Request, response: Response, user: CurrentUser, taking: MediaTakingDep, library: ReadingMediaLibraryDep
 ) -> dict[str, Any]:
     """Upload a picture or a video in one go. Large ones are better sent to /media/uploads, where they can go on."""
     async with temporary_path(taking.folder) as path:
-        file_name = await receive_file(request, path, max_bytes=taking.max_bytes)
+        file_name = await receive_file(request, path, max_bytes=taking.max_bytes, require_room=taking.require_room)
         asset = await taking.take(user.id, path, file_name=file_name)
     response.headers["Location"] = f"/api/v1/media/{asset.id}"
     return await library.get(user.id, asset.id)
@@ -99,7 +107,7 @@ async def delete_asset(asset_id: UUID, user: CurrentUser, library: MediaLibraryD
     status_code=202,
     operation_id="media_fix",
     response_model=RenditionRead,
-    responses=problems(MediaNotFound),
+    responses=problems(MediaNotFound, TooManyFixes),
 )
 async def fix_asset(
     asset_id: UUID,

@@ -22,7 +22,9 @@ from app.domain.errors import (
     InvalidRequest,
     MediaRefused,
     MediaTooLarge,
+    StorageFull,
     StoreAway,
+    TooManyUploads,
     TusVersionUnsupported,
     UploadBusy,
     UploadChecksumMismatch,
@@ -37,7 +39,7 @@ BYTES = "application/offset+octet-stream"
 TUS = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
 WRITING = (
     MediaRefused, MediaTooLarge, UploadNotFound, UploadOffsetConflict, UploadBusy, UploadTypeUnsupported,
-    UploadChecksumMismatch, TusVersionUnsupported, StoreAway,
+    UploadChecksumMismatch, TusVersionUnsupported, StorageFull, StoreAway,
 )  # fmt: skip
 
 router = APIRouter(prefix="/media/uploads", tags=["media"])
@@ -68,7 +70,11 @@ async def discover(container: ContainerDep) -> Response:
 
 
 @router.post(
-    "", status_code=201, operation_id="media_uploads_create", dependencies=[SpeaksTus], responses=problems(*WRITING)
+    "",
+    status_code=201,
+    operation_id="media_uploads_create",
+    dependencies=[SpeaksTus],
+    responses=problems(*WRITING, TooManyUploads),
 )
 async def create(request: Request, user: CurrentUser, uploads: MediaUploadsDep) -> Response:
     """Begin an upload: `Upload-Length`, and `Upload-Metadata` with `filename`. The body may be its first bytes."""

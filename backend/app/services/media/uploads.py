@@ -7,7 +7,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ from app.db.unit_of_work import unit_of_work
 from app.domain.errors import (
     MediaRefused,
     MediaTooLarge,
+    TooManyUploads,
     UploadBusy,
     UploadChecksumMismatch,
     UploadNotFound,
@@ -46,10 +47,11 @@ class UploadState:
 
 
 class MediaUploads:
-    def __init__(self, sessions: Sessions, taking: MediaTaking, clock: Clock) -> None:
+    def __init__(self, sessions: Sessions, taking: MediaTaking, clock: Clock, *, open_max: int) -> None:
         self._sessions = sessions
         self._taking = taking
         self._clock = clock
+        self._open_max = open_max
 
     @property
     def max_bytes(self) -> int:
@@ -59,18 +61,21 @@ class MediaUploads:
         return self._taking.folder / f"{upload_id}.upload"
 
     async def create(self, user_id: UUID, *, size: int, file_name: str) -> MediaUpload:
-        """Begin an upload. Raises `MediaTooLarge`, `MediaRefused`."""
+        """Begin an upload. Raises `MediaTooLarge`, `MediaRefused`, `StorageFull`, `TooManyUploads`."""
         self._taking.require_size(size)
+        await asyncio.to_thread(self._taking.require_room, size)
         upload_id = new_id()
-        path = self._path(upload_id)
-        await asyncio.to_thread(_make_empty, path)
         async with unit_of_work(self._sessions) as uow:
-            return await UploadRepository(uow.session).add(
+            uploads, now = UploadRepository(uow.session), self._clock()
+            if await uploads.count_open(user_id, now) >= self._open_max:
+                raise TooManyUploads
+            await asyncio.to_thread(self._path(upload_id).touch)
+            return await uploads.add(
                 id=upload_id,
                 user_id=user_id,
                 file_name=file_name,
                 size_bytes=size,
-                expires_at=self._clock() + UPLOAD_LIFE,
+                expires_at=now + UPLOAD_LIFE,
             )
 
     async def look(self, user_id: UUID, upload_id: UUID) -> UploadState:
@@ -101,8 +106,8 @@ class MediaUploads:
     ) -> UploadState:
         """Add bytes at an offset; what arrived before the sender was lost stays. The last byte makes the asset.
 
-        Raises `UploadNotFound`, `UploadOffsetConflict`, `UploadBusy`, `UploadChecksumMismatch`, `MediaTooLarge`, and
-        what `MediaTaking.take` raises."""
+        Raises `UploadNotFound`, `UploadOffsetConflict`, `UploadBusy`, `UploadChecksumMismatch`, `MediaTooLarge`,
+        `StorageFull`, and what `MediaTaking.take` raises."""
         upload = await self._find(user_id, upload_id)
         path = self._path(upload_id)
         if upload.asset_id is not None or not path.exists():
@@ -113,7 +118,8 @@ class MediaUploads:
             there = path.stat().st_size
             if offset != there:
                 raise UploadOffsetConflict(f"The upload continues at byte {there}, not at {offset}.")
-            there = await _write(path, offset, upload.size_bytes, pieces, checksum)
+            await asyncio.to_thread(self._taking.require_room)
+            there = await _write(path, offset, upload.size_bytes, pieces, checksum, self._taking.require_room)
             if there < upload.size_bytes:
                 return UploadState(upload, there, None)
             return await self._finish(user_id, upload)
@@ -154,11 +160,6 @@ class MediaUploads:
         return len(gone)
 
 
-def _make_empty(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-
-
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Keep every other request, of whatever process, from writing to this file. The lock dies with its process."""
@@ -176,7 +177,12 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 async def _write(
-    path: Path, offset: int, size: int, pieces: AsyncIterator[bytes], checksum: tuple[str, bytes] | None
+    path: Path,
+    offset: int,
+    size: int,
+    pieces: AsyncIterator[bytes],
+    checksum: tuple[str, bytes] | None,
+    require_room: Callable[[], None],
 ) -> int:
     """Append what comes, and return the new size of the file: what was written is safe on disk then."""
     digest = hashlib.new(checksum[0], usedforsecurity=False) if checksum else None
@@ -200,6 +206,7 @@ async def _write(
                 if len(waiting) >= WRITE_BYTES:
                     full, waiting = waiting, bytearray()
                     await asyncio.to_thread(flush, full)
+                    await asyncio.to_thread(require_room)
         except BaseException:
             if digest is None:
                 flush(waiting)
