@@ -17,8 +17,8 @@ from sandbox.clock import iso_time
 from sandbox.consent import ConsentError, ConsentRequest, allow, deny
 from sandbox.core import Sandbox
 from sandbox.personas import create_persona, personas_of
-from sandbox.published import visible_posts
-from sandbox.records import PLATFORMS, Persona, Platform, Post
+from sandbox.published import feed_of
+from sandbox.records import PLATFORMS, Persona, Platform
 from sandbox.wire import read_body
 
 if TYPE_CHECKING:
@@ -113,10 +113,17 @@ class Pages:
         if persona is None:
             return self._missing("There is no such account.")
         followers, count = self._numbers(persona)
-        posts = visible_posts(self.sandbox, persona.platform, account_id)[:_FEED_POSTS]
-        views = [(post, self.sandbox.totals(post, persona)) for post in posts]
+        posts, stories, drafts = feed_of(self.sandbox, persona.platform, account_id)
+        views = [(post, self.sandbox.totals(post, persona)) for post in posts[:_FEED_POSTS]]
         return self._render(
-            f"{platform}.html", persona=persona, posts=views, followers=followers, count=count, single=False
+            f"{platform}.html",
+            persona=persona,
+            posts=views,
+            stories=stories[:_FEED_POSTS],
+            drafts=drafts,
+            followers=followers,
+            count=count,
+            single=False,
         )
 
     def _post(self, shortcode: str) -> Response:
@@ -127,7 +134,14 @@ class Pages:
         followers, count = self._numbers(persona)
         views = [(post, self.sandbox.totals(post, persona))]
         return self._render(
-            f"{post.platform}.html", persona=persona, posts=views, followers=followers, count=count, single=True
+            f"{post.platform}.html",
+            persona=persona,
+            posts=views,
+            stories=[],
+            drafts=0,
+            followers=followers,
+            count=count,
+            single=True,
         )
 
     def _media(self, name: str) -> Response:
@@ -143,7 +157,7 @@ class Pages:
         return Response(avatar_svg(persona), media_type="image/svg+xml", headers={"cache-control": "max-age=3600"})
 
     def _numbers(self, persona: Persona) -> tuple[int, int]:
-        posts: list[Post] = visible_posts(self.sandbox, persona.platform, persona.account_id)
+        posts, _, _ = feed_of(self.sandbox, persona.platform, persona.account_id)
         return self.sandbox.followers(persona), len(posts)
 
     def _missing(self, detail: str) -> Response:

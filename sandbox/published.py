@@ -15,6 +15,20 @@ def visible_posts(sandbox: Sandbox, platform: Platform, account_id: str) -> list
     return [post for post in reversed(sandbox.state.timeline(platform, account_id)) if post.published_at <= now]
 
 
+STORIES = frozenset({"story", "photo_story", "video_story"})
+STORY_SECONDS = 86_400
+"""How long a story shows: 24 hours, on both platforms that have them."""
+
+
+def feed_of(sandbox: Sandbox, platform: Platform, account_id: str) -> tuple[list[Post], list[Post], int]:
+    """Return what followers see of an account, newest first: posts, stories, and how many drafts wait in its inbox."""
+    now = sandbox.clock.now()
+    shown = visible_posts(sandbox, platform, account_id)
+    posts = [post for post in shown if post.kind not in STORIES and post.privacy != "INBOX"]
+    stories = [post for post in shown if post.kind in STORIES and now - post.published_at < STORY_SECONDS]
+    return posts, stories, sum(1 for post in shown if post.privacy == "INBOX")
+
+
 def published(sandbox: Sandbox, base_url: str, query: dict[str, str]) -> dict[str, Any]:
     """Return every post that matches `platform`, `account_id` and `contains`, newest first, at most `limit` of them."""
     wanted_platform, wanted_account, text = query.get("platform"), query.get("account_id"), query.get("contains")

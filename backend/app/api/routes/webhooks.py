@@ -69,7 +69,10 @@ async def deletion_status(code: str, events: EventServiceDep) -> HTMLResponse:
     request = await events.deletion(code)
     moment = request.completed_at or request.created_at
     page = _PAGE.format(
-        code=escape(request.code), summary=escape(request.summary), moment=f"{moment:%d %B %Y, %H:%M} UTC"
+        heading="Your data has been deleted" if request.accounts else "There was nothing to delete",
+        code=escape(request.code),
+        summary=escape(request.summary),
+        moment=f"{moment:%d %B %Y, %H:%M} UTC",
     )
     return HTMLResponse(page, headers={"Cache-Control": "no-store", "Content-Security-Policy": _POLICY})
 
@@ -87,8 +90,9 @@ main {{ max-width: 34rem; margin: 1.5rem; padding: 2rem; background: var(--card)
   border-radius: 12px }}
 h1 {{ margin: 0 0 .75rem; font-size: 1.375rem; line-height: 1.25 }}
 dl {{ margin: 1.5rem 0 0; display: grid; grid-template-columns: auto 1fr; gap: .35rem 1rem; font-size: .9375rem }}
+@media (max-width: 30rem) {{ dl {{ grid-template-columns: 1fr; gap: 0 }} dd {{ margin-bottom: .6rem }} }}
 dt {{ color: var(--soft) }} dd {{ margin: 0; overflow-wrap: anywhere }}
 </style></head>
-<body><main><h1>Your data has been deleted</h1><p>{summary}</p>
+<body><main><h1>{heading}</h1><p>{summary}</p>
 <dl><dt>Confirmation code</dt><dd>{code}</dd><dt>Completed</dt><dd>{moment}</dd></dl></main></body></html>
 """
