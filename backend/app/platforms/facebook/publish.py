@@ -43,9 +43,9 @@ PACE = (5.0, 5.0, 5.0, 10.0, 30.0, 30.0, 60.0)
 """Seconds between looks at a video that Facebook works on."""
 COMMIT_AFTER_SECONDS = 5.0
 """A long upload hands back how far it is about this often; after a crash Facebook tells what it has beyond that."""
-CHUNK_MAX_BYTES = 8_000_000
+CHUNK_MAX_BYTES = 32_000_000
 """Ours: what is in memory at once of a video. Facebook names a range, and takes a part of it as well."""
-UPLOADS_AT_ONCE = 4
+UPLOADS_AT_ONCE = 2
 STAGED_LIFE = timedelta(hours=20)
 """Unpublished pictures are deleted after about 24 hours (Page › Photos): older ones are uploaded anew."""
 DELETED_AFTER = timedelta(hours=26)
