@@ -15,8 +15,8 @@ from app.models import MediaAsset, MediaRendition, MediaUpload
 
 USED = """
 SELECT EXISTS (
-    SELECT 1 FROM posts, unnest(posts.media_urls) AS url
-    WHERE posts.user_id = :user_id AND posts.media_urls <> '{{}}' {status}
+    SELECT 1 FROM posts, unnest(posts.media_urls || (posts.options->>'cover_url')) AS url
+    WHERE posts.user_id = :user_id AND (posts.media_urls <> '{{}}' OR posts.options->>'cover_url' IS NOT NULL) {status}
       AND substring(url FROM '/media/files/([0-9a-f-]{{36}})/') = ANY(:ids)
 )
 """
@@ -153,6 +153,7 @@ class AssetRepository:
 
     async def note_kept(self, storage_key: str, *, wait: timedelta) -> None:
         """Note a file before it is stored, so that it goes after a while unless a row names it."""
+        await self.note_named(storage_key)
         await self._session.execute(
             text("INSERT INTO media_discards (storage_key, created_at) VALUES (:key, now() + :wait)"),
             {"key": storage_key, "wait": wait},

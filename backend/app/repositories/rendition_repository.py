@@ -9,10 +9,16 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.models import MediaAsset, MediaRendition, MediaUpload
 
 OPEN = ("pending", "running")
+
+
+async def lock_user(session: AsyncSession, user_id: UUID) -> None:
+    """Let what is counted per user be counted by one transaction at a time."""
+    await session.execute(text("SELECT id FROM users WHERE id = :id FOR NO KEY UPDATE"), {"id": user_id})
 
 
 class RenditionRepository:
@@ -32,6 +38,16 @@ class RenditionRepository:
             )
         )
         return rows.scalar_one_or_none()
+
+    async def count_open(self, user_id: UUID) -> int:
+        """Return how many are being made for a user or wait for it; whoever else asks for one for this user waits."""
+        await lock_user(self._session, user_id)
+        found = await self._session.scalar(
+            select(func.count())
+            .select_from(MediaRendition)
+            .where(MediaRendition.user_id == user_id, MediaRendition.status.in_(OPEN))
+        )
+        return found or 0
 
     async def find_alike(self, user_id: UUID, asset_id: UUID, recipe: dict[str, Any]) -> MediaRendition | None:
         """Return a rendition that is, or will be, what this recipe makes."""
@@ -57,7 +73,16 @@ class RenditionRepository:
         return list(rows.scalars())
 
     async def claim(self, lease_id: UUID, lease: timedelta) -> tuple[MediaRendition, MediaAsset] | None:
-        """Take up the oldest rendition that nobody works on."""
+        """Take up the oldest rendition that nobody works on, of whichever user has the fewest in the making and was
+        last served the longest ago."""
+        other = aliased(MediaRendition)
+        of_user = select(func.count()).where(other.user_id == MediaRendition.user_id)
+        in_the_making = of_user.where(other.status == "running", other.lease_until > func.now()).scalar_subquery()
+        last_served = (
+            select(func.max(other.lease_until))
+            .where(other.user_id == MediaRendition.user_id, other.tries > 0)
+            .scalar_subquery()
+        )
         rows = await self._session.execute(
             select(MediaRendition, MediaAsset)
             .join(MediaAsset, MediaAsset.id == MediaRendition.asset_id)
@@ -65,7 +90,7 @@ class RenditionRepository:
                 MediaRendition.status.in_(OPEN),
                 MediaRendition.lease_until <= func.now(),
             )
-            .order_by(MediaRendition.lease_until)
+            .order_by(in_the_making, last_served.nulls_first(), MediaRendition.lease_until)
             .limit(1)
             .with_for_update(of=MediaRendition, skip_locked=True)
         )
@@ -141,7 +166,7 @@ class UploadRepository:
 
     async def count_open(self, user_id: UUID, now: datetime) -> int:
         """Return how many uploads a user has under way; whoever else begins one for this user waits."""
-        await self._session.execute(text("SELECT id FROM users WHERE id = :id FOR NO KEY UPDATE"), {"id": user_id})
+        await lock_user(self._session, user_id)
         found = await self._session.scalar(
             select(func.count())
             .select_from(MediaUpload)

@@ -44,6 +44,10 @@ class MediaService:
         async with unit_of_work(self._sessions) as uow:
             return await AccountRepository(uow.session).find_many(user_id, account_ids)
 
+    def is_ours(self, url: str) -> bool:
+        """Whether an address is one of this installation's, or names an uploaded file."""
+        return self._own.is_ours(url) or referenced(url) is not None
+
     async def look_at(
         self, urls: list[str], *, user_id: UUID | None = None
     ) -> tuple[dict[str, MediaItem], dict[str, RemoteFileError]]:

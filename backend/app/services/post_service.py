@@ -37,6 +37,7 @@ MAY_BE_MISSING_IN_A_DRAFT = frozenset(
     {"media_required", "privacy_level_required", "text_required", "link_required", "too_few_items"}
 )
 """Findings that say something is still missing. A draft may be incomplete; it may not be wrong."""
+COVER_IS_A_JPEG = "The cover is a JPEG picture. Choose another file, or have this one made into a JPEG."
 MOST_FILES = 50
 """Different files that one request may have looked at."""
 
@@ -107,12 +108,17 @@ class PostService:
             if platform is not None and account.platform != platform:
                 sentence = f"{account.account_name} is an account on {account.platform}, not on {platform}."
                 raise InvalidRequest([FieldError(("body", "platform"), sentence, "platform_mismatch")])
-        urls = list(dict.fromkeys(url for variant in variants for url in variant.media_urls))
+        urls = list(dict.fromkeys(url for variant in variants for url in (*variant.media_urls, *self._covers(variant))))
         if len(urls) > MOST_FILES:
             sentence = f"{len(urls)} different files in one request: at most {MOST_FILES} are allowed."
             raise InvalidRequest([FieldError(("body", "media_urls"), sentence, "too_many_files")])
         items, troubles = await self._media.look_at(urls, user_id=user_id)
         return [self._checked(variant, found[variant.account_id], items, troubles) for variant in variants]
+
+    def _covers(self, variant: Variant) -> list[str]:
+        """Return the cover, where it is a file of ours: the platform is sent to anybody else's as it is."""
+        cover = variant.options.get("cover_url")
+        return [cover] if isinstance(cover, str) and self._media.is_ours(cover) else []
 
     def _checked(
         self,
@@ -126,6 +132,10 @@ class PostService:
             Finding(f"media_urls.{index}", troubles[url].code, troubles[url].sentence)
             for index, url in enumerate(variant.media_urls)
             if url in troubles
+        ) + tuple(
+            Finding("options.cover_url", troubles[url].code, troubles[url].sentence)
+            for url in self._covers(variant)
+            if url in troubles
         )
         if unusable:  # what the rest amounts to can be told once every file is known
             return Checked(variant, account, (), variant.post_type or "", unusable)
@@ -134,6 +144,9 @@ class PostService:
         post_type = publisher.post_type(draft)
         draft = Draft(variant.content, variant.hashtags, media, post_type, variant.options)
         findings = publisher.validate(draft, AccountFacts(account_name=account.account_name))
+        for url in self._covers(variant):
+            if items[url].mime_type != "image/jpeg":
+                findings = [*findings, Finding("options.cover_url", "unsupported_media_type", COVER_IS_A_JPEG)]
         return Checked(variant, account, media, post_type, tuple(findings))
 
     def _refuse(self, checked: list[Checked], *, draft: bool) -> None:

@@ -32,6 +32,7 @@ SENTENCES: Mapping[str, str] = {
     "media_external_reference": "The video plays other files from elsewhere. Export it as one file.",
     "media_codec_unknown": "The video is compressed in a way we do not know. Save it as MP4 with H.264.",
     "media_video_too_large": "The video is too long to be made small enough. Cut it shorter.",
+    "media_fix_too_costly": "Making this video takes more computing time or memory than one may take. Cut it shorter.",
     "media_picture_too_large": "The picture has more than 150 MB. Make it smaller.",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ log = structlog.get_logger()
 
 MEMORY_KILOBYTES = 4_000_000
 CPU_SECONDS = 7200
+NO_MEMORY = "Cannot allocate memory"
 WALL_SECONDS_PER_SECOND = 60.0
 """How much longer than a video making one may take."""
 WALL_SECONDS_MIN = 300.0
@@ -69,6 +71,8 @@ class Transcode:
             log.info("transcode.failed", status=status, said=said[-500:])
             if self._is_stopped:
                 raise TranscodeStopped
+            if status == -signal.SIGKILL or NO_MEMORY in said:  # by the limits: another way would end there too
+                raise FileRefused("media_fix_too_costly")
         raise FileRefused("media_corrupt")
 
     def _command(self, bits_per_second: int, colors: str) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -215,6 +216,32 @@ class TestPosts:
         unknown = await client.post("/posts", json={**body, "media_urls": [missing]})
         assert field_errors(response) == field_errors(unknown) == [("body.media_urls.0", "media_url_unreachable")]
         assert response.json()["detail"] == unknown.json()["detail"]
+
+    async def test_a_cover_is_a_picture_of_ones_own_and_is_kept(
+        self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory, container: Container, api_clock: Any
+    ) -> None:
+        cover = await upload(client, jpeg((1080, 1920)))
+        reel = container.own_files.url_of_sample("coffee.mp4")
+        account = await factory.account(signed_in, "instagram")
+        body = {"account_id": str(account.id), "media_urls": [reel], "options": {"cover_url": cover["url"]}}
+        post = ok(await client.post("/posts", json={**body, "content": "Hi"}), 201)
+        assert problem(await client.delete(f"/media/{cover['id']}")) == (409, "media_in_use")
+        await factory.execute("UPDATE posts SET status = 'posted' WHERE id = :id", id=post["id"])
+        api_clock.move(timedelta(days=31))
+        await container.media_expiry.sweep()
+        stranger = await factory.user()
+        theirs = await factory.account(stranger, "instagram")
+        missing = cover["url"].replace(cover["id"], str(new_id()))
+        assert await factory.scalar("SELECT id FROM media_assets") == UUID(cover["id"])
+        for url, code in (
+            (cover["url"], "media_url_unreachable"),
+            (missing, "media_url_unreachable"),
+            (cover["url"].replace(cover["id"], cover["id"].upper()), "media_url_unreachable"),
+            (container.own_files.url_of_sample("coffee.mp4"), "unsupported_media_type"),
+        ):
+            other = {**body, "account_id": str(theirs.id), "content": "Hi", "options": {"cover_url": url}}
+            response = await client.post("/posts", json=other, headers=stranger.headers)
+            assert ("body.options.cover_url", code) in field_errors(response), url
 
     @pytest.mark.parametrize("status", [PostStatus.draft, PostStatus.scheduled, PostStatus.on_hold])
     async def test_keep_a_file_from_being_deleted_while_they_wait(

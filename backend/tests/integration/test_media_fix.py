@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,16 @@ from factories.answers import field_errors, ok, problem
 from factories.make import Factory, MadeUser
 from factories.media_files import P3_GREEN_IN_SRGB, P3_RED_IN_SRGB, phone_video, photograph, video
 from PIL import Image
+from sqlalchemy.exc import OperationalError
 
 from app.composition import Container
+from app.db.unit_of_work import unit_of_work
+from app.kit.ids import new_id
+from app.repositories.rendition_repository import RenditionRepository
+from app.services.media import renditions
+from app.storage import transcode
+from app.storage.refusals import FileRefused
+from app.storage.store import StoreUnavailable
 
 IMAGES = [("instagram", "image"), ("facebook", "photo"), ("tiktok", "photo")]
 VIDEOS = [("instagram", "reel"), ("facebook", "reel"), ("tiktok", "video")]
@@ -248,3 +257,105 @@ class TestMaking:
         counts = await asyncio.gather(*(worker.media_renditions.work() for worker in workers))
         assert sum(counts) == 4
         assert await rows.scalar("SELECT count(*) FROM media_renditions WHERE status = 'ready' AND tries = 1") == 4
+
+    async def test_a_database_that_blinks_does_not_undo_what_was_made(
+        self, client: httpx.AsyncClient, container: Container, asset: dict[str, Any], factory: Factory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        asked = ok(await client.post(f"/media/{asset['id']}/fix", json={}), 202)
+        made: list[Path] = []
+        away: list[bool] = []
+        convert, change = container.media_renditions._probe.convert, RenditionRepository.change_leased
+
+        async def slow(path: Path, target: Path, recipe: dict[str, Any]) -> Any:
+            await asyncio.sleep(0.2)
+            made.append(target)
+            return await convert(path, target, recipe)
+
+        async def blinks(self: RenditionRepository, *args: Any, **values: Any) -> bool:
+            if "status" not in values or len(away) < 3:
+                away.append("status" in values)
+                raise OperationalError("UPDATE", None, ConnectionResetError())
+            return await change(self, *args, **values)
+
+        monkeypatch.setattr(renditions, "KEEP_SECONDS", 0.02)
+        monkeypatch.setattr(renditions, "RECORD_PAUSE_SECONDS", 0.01)
+        monkeypatch.setattr(container.media_renditions._probe, "convert", slow)
+        monkeypatch.setattr(RenditionRepository, "change_leased", blinks)
+        assert await container.media_renditions.work() == 1
+        shown = ok(await client.get(f"/media/{asset['id']}/renditions/{asked['id']}"))
+        assert (shown["status"], len(made), False in away) == ("ready", 1, True)
+        assert await factory.count("media_discards") == 0
+
+    async def test_what_cannot_be_written_down_is_tried_again_for_a_while(
+        self, client: httpx.AsyncClient, container: Container, asset: dict[str, Any], factory: Factory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        ok(await client.post(f"/media/{asset['id']}/fix", json={}), 202)
+        change = RenditionRepository.change_leased
+        left = [3]
+
+        async def blinks(self: RenditionRepository, *args: Any, **values: Any) -> bool:
+            left[0] -= 1
+            if left[0] >= 0:
+                raise OperationalError("UPDATE", None, ConnectionResetError())
+            return await change(self, *args, **values)
+
+        monkeypatch.setattr(renditions, "RECORD_PAUSE_SECONDS", 0.01)
+        monkeypatch.setattr(RenditionRepository, "change_leased", blinks)
+        assert await container.media_renditions.work() == 1
+        assert await factory.scalar("SELECT status FROM media_renditions") == "ready"
+
+    async def test_a_store_that_is_away_is_no_try(
+        self, client: httpx.AsyncClient, container: Container, asset: dict[str, Any], factory: Factory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        ok(await client.post(f"/media/{asset['id']}/fix", json={}), 202)
+
+        async def away(*_: Any) -> None:
+            raise StoreUnavailable
+
+        with monkeypatch.context() as patch:
+            patch.setattr(container.store, "keep", away)
+            for _ in range(renditions.TRIES_MAX + 2):
+                assert await container.media_renditions.work() == 1
+                await factory.execute("UPDATE media_renditions SET lease_until = now()")
+        assert await container.media_renditions.work() == 1
+        assert await factory.execute("SELECT status, tries FROM media_renditions") == [("ready", 1)]
+
+    async def test_users_take_turns_and_nobody_asks_for_too_many(
+        self, client: httpx.AsyncClient, container: Container, asset: dict[str, Any], factory: Factory,
+        signed_in: MadeUser, folder: Path, monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(renditions, "OPEN_MAX", 3)
+        every = [asset, *[await upload(client, folder / "square.png") for _ in range(3)]]
+        for one in every[:3]:
+            ok(await client.post(f"/media/{one['id']}/fix", json={}), 202)
+        assert problem(await client.post(f"/media/{every[3]['id']}/fix", json={})) == (429, "too_many_fixes")
+        ok(await client.post(f"/media/{asset['id']}/fix", json={}), 202)  # asked for already
+        other = await factory.user()
+        client.headers.update(other.headers)
+        ok(await client.post(f"/media/{(await upload(client, folder / 'square.png'))['id']}/fix", json={}), 202)
+        await factory.execute(
+            "UPDATE media_renditions SET lease_until = '2020-01-01' WHERE user_id = :id", id=signed_in.id
+        )
+        turns = []
+        for is_made in (True, True, False, True):
+            async with unit_of_work(container.sessions) as uow:
+                claimed = await RenditionRepository(uow.session).claim(new_id(), timedelta(seconds=20))
+            assert claimed is not None
+            turns.append(claimed[0].user_id)
+            if is_made:
+                await factory.execute("UPDATE media_renditions SET status = 'ready' WHERE status = 'running'")
+        assert turns == [signed_in.id, other.id, signed_in.id, signed_in.id]
+
+    async def test_a_video_that_takes_too_much_computing_is_told_so(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(transcode, "CPU_SECONDS", 1)
+        recipe = {"bits_per_second": 8, "max_bytes": 8, "color_space": "bt2020", "seconds": 1}
+        made = transcode.Transcode(folder / "a.mp4", "video/mp4", folder / "b.mp4", recipe)
+        monkeypatch.setattr(made, "_command", lambda *_: ["/bin/sh", "-c", "while :; do :; done"])
+        with pytest.raises(FileRefused) as raised:
+            await made.run()
+        assert raised.value.code == "media_fix_too_costly"

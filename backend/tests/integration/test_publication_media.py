@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -18,7 +18,8 @@ from PIL import Image
 
 from app.composition import Container
 from app.kit.ids import new_id
-from app.platforms.base import FixContent, MediaItem, RetryLater
+from app.platforms.base import Auth, Draft, FixContent, MediaItem, RetryLater
+from app.platforms.instagram.publish import InstagramPublisher
 from app.services.publishing.media import MediaLender, PublicationMedia
 from app.services.publishing.public_url import PublicUrlCheck
 from app.storage.own import SAMPLES
@@ -144,6 +145,18 @@ class TestAddresses:
             await factory.execute(submit)
             await files.get("/" + url.split("/", 3)[3])
             assert await media.fetched()
+
+    async def test_instagram_is_sent_to_a_reels_cover_that_it_can_fetch(
+        self, client: httpx.AsyncClient, container: Container, media: PublicationMedia, app: FastAPI
+    ) -> None:
+        content = png()
+        cover = await uploaded(client, content)
+        reel = MediaItem(url="https://media.example/a.mp4", kind="video", mime_type="video/mp4")
+        draft = Draft("Hi", media=(reel,), post_type="reel", options={"cover_url": cover.url})
+        publisher = cast(InstagramPublisher, container.adapters["instagram"].publisher)
+        body = await publisher._single(Auth("1", "17840000000000001", "token"), "reel", draft, media)
+        files = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test")
+        assert (await files.get("/" + body["cover_url"].split("/", 3)[3])).content == content
 
     async def test_of_remote_files_are_their_own_in_plain_letters(self, media: PublicationMedia) -> None:
         item = MediaItem(url="https://müller.example/Kaffee à la carte.jpg", kind="image")

@@ -233,7 +233,10 @@ class InstagramPublisher:
         if kind == rules.IMAGE:
             alt_text = _alt_text(draft, 0)
             return {**body, "alt_text": alt_text} if alt_text else body
-        return {"media_type": "REELS", **body, **_reel(draft.options)}
+        reel = _reel(draft.options)
+        if "cover_url" in reel:
+            reel["cover_url"] = await media.address(MediaItem(url=reel["cover_url"], kind="image"))
+        return {"media_type": "REELS", **body, **reel}
 
     async def _source(self, auth: Auth, item: MediaItem, media: MediaBytes) -> JSON:
         """Return where an item comes from: an address, or bytes that are sent afterwards."""

@@ -12,10 +12,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import Sessions
 from app.db.unit_of_work import Send, unit_of_work
-from app.domain.errors import FieldError, InvalidRequest, MediaNotFound
+from app.domain.errors import FieldError, InvalidRequest, MediaNotFound, TooManyFixes
 from app.domain.vocabulary import MAKE_MEDIA
 from app.kit.ids import new_id
 from app.models import MediaAsset, MediaRendition
@@ -40,6 +41,15 @@ PUT_OFF = timedelta(seconds=30)
 TRIES_MAX = 4
 """A rendition whose makers died this often is given up: it is what kills them."""
 LONGEST_ROUND_SECONDS = 60.0
+OPEN_MAX = 10
+"""How many one user may have in the making or waiting for it."""
+RECORD_SECONDS = 60.0
+RECORD_PAUSE_SECONDS = 1.0
+"""How long, and how often, it is tried to write down what was made: a database that is away does not undo it."""
+NAMING = timedelta(days=3)
+"""How long a stored file may be without a row that names it: longer than making one takes."""
+AWAY = (SQLAlchemyError, OSError)
+"""What a database that is away looks like."""
 
 
 class MediaRenditions:
@@ -70,8 +80,10 @@ class MediaRenditions:
     ) -> MediaRendition:
         """Ask for a file that satisfies all targets at once; by default every post type that it can be made to fit.
 
-        Asked for twice, it is made once. Raises `MediaNotFound`, `InvalidRequest`."""
+        Asked for twice, it is made once. Raises `MediaNotFound`, `InvalidRequest`, `TooManyFixes`."""
         async with unit_of_work(self._sessions, self._send) as uow:
+            renditions = RenditionRepository(uow.session)
+            count = await renditions.count_open(user_id)
             asset = await AssetRepository(uow.session).find(user_id, asset_id, lock=True)
             if asset is None:
                 raise MediaNotFound
@@ -81,10 +93,11 @@ class MediaRenditions:
                 recipe = plan(item, [target for _, target in chosen], fit)
             except Contradiction as error:
                 raise _wrong(error.field, error.sentence, "targets_contradict") from error
-            renditions = RenditionRepository(uow.session)
             known = await renditions.find_alike(user_id, asset_id, recipe)
             if known is not None:
                 return known
+            if count >= OPEN_MAX:
+                raise TooManyFixes
             made = await renditions.add(
                 id=new_id(),
                 asset_id=asset_id,
@@ -158,7 +171,7 @@ class MediaRenditions:
     async def _make(self, lease_id: UUID, rendition: MediaRendition, asset: MediaAsset) -> None:
         if rendition.tries > TRIES_MAX:
             refused = FileRefused("media_unreadable")
-            await self._write(rendition, lease_id, **_failed(refused))
+            await self._record(rendition, lease_id, _failed(refused))
             return
         making = asyncio.create_task(self._made(rendition, asset))
         keeping = asyncio.create_task(self._keep(rendition, lease_id, making))
@@ -173,15 +186,16 @@ class MediaRenditions:
             making.cancel()
             with suppress(asyncio.CancelledError):
                 await keeping
-        if not await self._write(rendition, lease_id, **changes) and "storage_key" in changes:
-            await self._store.remove(changes["storage_key"])
+        await self._record(rendition, lease_id, changes)
 
     async def _made(self, rendition: MediaRendition, asset: MediaAsset) -> dict[str, Any]:
-        """Return what to write down."""
+        """Return what to write down. The file is noted before it is stored: without its record it goes again."""
+        key = f"renditions/{rendition.id.hex[-2:]}/{rendition.id}.{rendition.url_name.rpartition('.')[2]}"
+        async with unit_of_work(self._sessions) as uow:
+            await AssetRepository(uow.session).note_kept(key, wait=NAMING)
         try:
             async with self._store.local(asset.storage_key) as path, temporary_path(self._folder) as target:
                 facts = await self._convert(path, asset, target, rendition.recipe)
-                key = f"renditions/{rendition.id.hex[-2:]}/{rendition.id}.{rendition.url_name.rpartition('.')[2]}"
                 size = target.stat().st_size
                 await self._store.keep(key, target)
         except FileRefused as refused:
@@ -190,9 +204,11 @@ class MediaRenditions:
             return _failed(FileRefused("media_truncated"))
         except TranscodeStopped:  # this process ends: that is not the file's fault
             return {"status": "pending", "lease_id": None, "tries": rendition.tries - 1}
-        except (StoreUnavailable, TimeoutError) as error:
+        except (StoreUnavailable, OSError) as error:
             log.warning("rendition.put_off", rendition_id=str(rendition.id), error=type(error).__name__)
-            return {"status": "pending", "lease_id": None, "lease": PUT_OFF}
+            is_try = isinstance(error, TimeoutError)  # it took too long; all else is not the file's fault
+            tries = rendition.tries if is_try else rendition.tries - 1
+            return {"status": "pending", "lease_id": None, "lease": PUT_OFF, "tries": tries}
         return {
             "status": "ready", "progress": 100, "storage_key": key, "size_bytes": size, "lease_id": None,
             "mime_type": facts["mime_type"], "facts": kept_facts({**facts, "size_bytes": size}),
@@ -215,8 +231,28 @@ class MediaRenditions:
         while True:
             await asyncio.sleep(KEEP_SECONDS)
             progress = self._transcode.progress if self._transcode else 0
-            if not await self._write(rendition, lease_id, progress=progress, lease=LEASE):
+            try:
+                is_ours = await self._write(rendition, lease_id, progress=progress, lease=LEASE)
+            except AWAY as error:
+                log.warning("rendition.not_kept", rendition_id=str(rendition.id), error=type(error).__name__)
+                continue
+            if not is_ours:
                 making.cancel()
+                return
+
+    async def _record(self, rendition: MediaRendition, held: UUID, changes: dict[str, Any]) -> None:
+        """Write down what became of it, as soon as the database is there. It is nobody's when it stays away, or when
+        somebody else has taken it up, or it is gone."""
+        until = time.monotonic() + RECORD_SECONDS
+        while True:
+            try:
+                await self._write(rendition, held, **changes)
+            except AWAY as error:
+                if time.monotonic() > until or self._is_stopping:
+                    raise
+                log.warning("rendition.not_recorded", rendition_id=str(rendition.id), error=type(error).__name__)
+                await asyncio.sleep(RECORD_PAUSE_SECONDS)
+            else:
                 return
 
     async def _write(
@@ -224,7 +260,10 @@ class MediaRenditions:
     ) -> bool:
         async with unit_of_work(self._sessions) as uow:
             renditions = RenditionRepository(uow.session)
-            return await renditions.change_leased(rendition.id, held, lease=lease, **changes)
+            is_ours = await renditions.change_leased(rendition.id, held, lease=lease, **changes)
+            if is_ours and "storage_key" in changes:
+                await AssetRepository(uow.session).note_named(changes["storage_key"])
+            return is_ours
 
     async def stop(self) -> None:
         """Hand back what is being made: another worker begins it anew."""
