@@ -19,6 +19,7 @@ from factories.clock import SteerableClock
 from factories.make import Factory, MadeUser
 from factories.media_files import large_video
 from factories.servers import free_port
+from fastapi import FastAPI
 from sqlalchemy.exc import OperationalError
 from tusclient.client import TusClient
 
@@ -127,6 +128,10 @@ class TestUploading:
 
 
 class TestRefusals:
+    def test_of_a_look_are_in_the_document(self, app: FastAPI) -> None:
+        look = app.openapi()["paths"]["/api/v1/media/uploads/{upload_id}"]["head"]
+        assert {"404", "412", "422", "423", "503"} <= set(look["responses"])
+
     async def test_each_has_its_status(
         self, client: httpx.AsyncClient, path: str, factory: Factory, container: Container
     ) -> None:
