@@ -288,6 +288,12 @@ async def _settle_comments(scratch: Scratch, ids: list[UUID], *, deadline: float
             )
             if not left:
                 break
+            await connection.execute(  # a refused question is asked again after an hour
+                """UPDATE follow_ups SET due_at = clock_timestamp() WHERE kind = 'live' AND done_at IS NULL
+                   AND lease_until IS NULL AND tries > 0 AND due_at > clock_timestamp() + $1
+                   AND post_id IN (SELECT id FROM posts WHERE live_status = 'pending')""",
+                timedelta(seconds=LONG_WAIT_SECONDS),
+            )
             await asyncio.sleep(1)
     finally:
         await connection.close()
@@ -367,6 +373,7 @@ def _keep(scratch: Scratch, evidence: dict[str, Any]) -> None:
 def main() -> None:
     per_account = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     fault_seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 90.0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end with us
     result = asyncio.run(chaos(per_account=per_account, fault_seconds=fault_seconds))
     OUT.mkdir(exist_ok=True)
     (OUT / "chaos.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
