@@ -106,6 +106,16 @@ class TestFirstComment:
         assert (post.status, post.first_comment_status) == ("posted", "failed")
         assert post.first_comment_error == "Facebook does not take this comment."
 
+    async def test_a_token_refused_by_mistake_costs_no_comment(self, stage: Stage, worker: Container) -> None:
+        post_id = await published(stage, worker, first_comment="Link")
+        body = {"error": {"message": "Invalid token", "type": "OAuthException", "code": 190, "fbtrace_id": "A1"}}
+        stage.sandbox.fault("facebook.comment", "error_before", status=400, body=body)
+        await worker.aftercare.run()
+        assert (await follow_up(stage, "first_comment")).sent_at is None
+        await due(stage, "first_comment")
+        await worker.aftercare.run()
+        assert (await stage.post(post_id)).first_comment_status == "posted"
+
     async def test_that_must_wait_is_tried_again(self, stage: Stage, worker: Container) -> None:
         post_id = await published(stage, worker, first_comment="Link")
 

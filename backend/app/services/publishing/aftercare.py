@@ -160,7 +160,7 @@ class Aftercare:
         job.due = replace(due, sent_at=sent_at)
         try:
             await care.comment(auth, ref, text)
-        except (RetryLater, QuotaUsedUp, RefreshToken):  # proven not to have been written
+        except (RetryLater, QuotaUsedUp, RefreshToken, ReconnectAccount):  # proven not to have been written
             async with unit_of_work(self._sessions) as uow:
                 await FollowUpRepository(uow.session).take_back_call(due)
             job.due = due
@@ -249,7 +249,9 @@ class Aftercare:
             await self._end_comment(job, CommentStatus.unknown, sentence)
 
     async def _refused(self, job: Job, error: PlatformError) -> None:
-        if job.due.kind == FollowUpKind.first_comment:
+        if error.code == ReconnectAccount.code:  # a token said to be dead: others find out whether it really is
+            await self._later(job, WAIT)
+        elif job.due.kind == FollowUpKind.first_comment:
             await self._end_comment(job, CommentStatus.failed, error.sentence)
         else:  # the question was refused: that says nothing about the post
             await self._later(job, LONG_WAIT)
