@@ -39,6 +39,7 @@ KEEPALIVE_SECONDS = 4.0
 """Shorter than the 5 s after which common servers close an idle connection: reusing one that is just being closed
 would leave a submit without an answer."""
 DETAIL_MAX_CHARS = 300
+_NOTHING = httpx.ByteStream(b"")
 
 _TOKENS = re.compile(
     r"(?i)(?:access_token|refresh_token|client_secret|appsecret_proof|upload_token|code|bearer|oauth)[=:\s\"']+[^\s\"'&,}]{8,}"
@@ -208,7 +209,11 @@ class PlatformHttp:
                 raise
             finally:
                 lanes.give_back(client)
-            answer = Answer(response.status_code, response.headers, _json(response.content))
+            body = response.content
+            # Response and stream hold each other, and with them what was sent: a chunk of 10 MB would stay in memory
+            # until the collector of cycles comes by.
+            response.stream = _NOTHING
+            answer = Answer(response.status_code, response.headers, _json(body))
             answer.fault = fault = fault_of(answer)
             if fault is None:
                 self._note(auth, operation, method, url, started_at, clock, "ok", answer.status)
