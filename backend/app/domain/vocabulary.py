@@ -74,11 +74,19 @@ class QueueStatus(StrEnum):
     posted = "posted"
 
 
+class UsageMetric(StrEnum):
+    """What plans count by the month."""
+
+    captions = "captions"
+
+
 EDITABLE = frozenset({PostStatus.draft, PostStatus.scheduled, PostStatus.on_hold})
 """Posts that their owner may still change."""
 
 ADVANCE = "publishing.advance"
 """Name of the hint that something is due now."""
+WRITE_CAPTIONS = "captions.work"
+"""Name of the hint that captions were asked for."""
 MAKE_MEDIA = "media.work"
 """Name of the hint that a rendition was asked for."""
 HOLD_NEEDS_RECONNECT = "account_needs_reconnect"

@@ -9,24 +9,38 @@ from app.models.accounts import (
     SocialAccount,
 )
 from app.models.base import Base
+from app.models.captions import AiCall, AiSpend, BrandVoice, CaptionBatch, CaptionTemplate, HashtagSet
 from app.models.events import DeletionRequest, InboundEvent
+from app.models.links import LinkDay, LinkVisitor, ShortLink
 from app.models.media import MediaAsset, MediaDiscard, MediaRendition, MediaUpload
 from app.models.metrics import MetricSnapshot, PostMetrics
 from app.models.posts import FollowUp, MediaLoan, Post, PostCountDelta, Publication, PublicationAttempt
-from app.models.queue import QueueItem
-from app.models.users import ApiKey, AuthSession, IdempotencyKey, Subscription, User
+from app.models.products import Product, ProductEvent, ProductRule, StoreConnection, SyncRun
+from app.models.queue import CaptionVersion, QueueItem
+from app.models.schedules import AccountSchedule, PublishingPreferences
+from app.models.users import ApiKey, AuthSession, IdempotencyKey, Subscription, UsageCounter, User
 
 __all__ = [
     "AccountCredential",
+    "AccountSchedule",
+    "AiCall",
+    "AiSpend",
     "ApiKey",
     "AuthSession",
     "Base",
+    "BrandVoice",
+    "CaptionBatch",
+    "CaptionTemplate",
+    "CaptionVersion",
     "ConnectionChoice",
     "DeletionRequest",
     "FollowUp",
+    "HashtagSet",
     "Heartbeat",
     "IdempotencyKey",
     "InboundEvent",
+    "LinkDay",
+    "LinkVisitor",
     "MediaAsset",
     "MediaDiscard",
     "MediaLoan",
@@ -37,11 +51,19 @@ __all__ = [
     "Post",
     "PostCountDelta",
     "PostMetrics",
+    "Product",
+    "ProductEvent",
+    "ProductRule",
     "Publication",
     "PublicationAttempt",
     "PublishingLane",
+    "PublishingPreferences",
     "QueueItem",
+    "ShortLink",
     "SocialAccount",
+    "StoreConnection",
     "Subscription",
+    "SyncRun",
+    "UsageCounter",
     "User",
 ]

@@ -37,6 +37,8 @@ class Post(Base):
             postgresql_where=text("scheduled_for IS NOT NULL"),
         ),
         Index("ix_posts_group_id", "group_id", postgresql_where=text("group_id IS NOT NULL")),
+        Index("ix_posts_queue_item_id", "queue_item_id", postgresql_where=text("queue_item_id IS NOT NULL")),
+        Index("ix_posts_product_id", "product_id", postgresql_where=text("product_id IS NOT NULL")),
     )
 
     id: Mapped[PrimaryId]
@@ -63,6 +65,11 @@ class Post(Base):
     first_comment_status: Mapped[str | None] = mapped_column(String(16))
     first_comment_error: Mapped[str | None] = mapped_column(Text)
     group_id: Mapped[UUID | None]
+    queue_item_id: Mapped[UUID | None] = mapped_column(ForeignKey("content_queue.id", ondelete="SET NULL"))
+    product_id: Mapped[UUID | None] = mapped_column(ForeignKey("products.id", ondelete="SET NULL"))
+    """The product it speaks of."""
+    product_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """What was known of the product when the text was approved (title, price, currency): the guard compares with it."""
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 

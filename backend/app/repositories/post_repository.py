@@ -21,7 +21,8 @@ from app.repositories.publication_repository import PublicationRepository
 
 COLUMNS = tuple(Post.__table__.columns)
 PostRow = Row[Any]
-_PUBLIC = ", ".join(column.name for column in COLUMNS if column.name != "user_id")
+_PRIVATE = {"user_id", "product_facts"}
+_PUBLIC = ", ".join(column.name for column in COLUMNS if column.name not in _PRIVATE)
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,8 @@ class PostRead(Read):
     first_comment_status: CommentStatus | None
     first_comment_error: str | None
     group_id: UUID | None
+    queue_item_id: UUID | None
+    product_id: UUID | None
     created_at: datetime
     updated_at: datetime
 
