@@ -58,10 +58,16 @@ def _picture(item: MediaItem, limits: list[ImageLimits], fit: str) -> dict[str, 
     long_max = min(_least(one.long_side_max_px for one in limits) or PICTURE_SIDE_MAX_PX, PICTURE_SIDE_MAX_PX)
     width, height = _frame(item, limits, fit)
     scale = min(1.0, short_max / min(width, height), long_max / max(width, height))
+    made_width, made_height = max(2, int(width * scale)), max(2, int(height * scale))
+    # Whole pixels may lie just outside of a ratio that the frame keeps exactly.
+    made_width = min(made_width, max(2, int(made_height * (_least(one.ratio_max for one in limits) or made_width))))
+    made_height = min(
+        made_height, max(2, int(made_width / (_most(one.ratio_min for one in limits) or 1 / made_height)))
+    )
     return {
         "fit": fit,
-        "width_px": max(2, int(width * scale)),
-        "height_px": max(2, int(height * scale)),
+        "width_px": made_width,
+        "height_px": made_height,
         "max_bytes": min(one.max_bytes for one in limits),
     }
 
