@@ -451,8 +451,41 @@ def upgrade() -> None:
         ondelete="SET NULL",
     )
 
+    # An item is posted once one of its posts is out and none is still to come; one that lost all its posts may be
+    # planned again. The item's row is locked first: two posts that end at the same moment see one another.
+    op.execute("""
+        CREATE FUNCTION follow_queue_item() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM 1 FROM content_queue WHERE id = OLD.queue_item_id FOR UPDATE;
+            IF TG_OP = 'UPDATE' THEN
+                UPDATE content_queue SET status = 'posted', updated_at = now()
+                WHERE id = NEW.queue_item_id AND status = 'scheduled' AND NOT EXISTS (
+                    SELECT 1 FROM posts WHERE queue_item_id = NEW.queue_item_id AND id <> NEW.id
+                      AND status IN ('draft', 'scheduled', 'publishing', 'on_hold')
+                );
+            ELSE
+                UPDATE content_queue SET status = 'approved', updated_at = now()
+                WHERE id = OLD.queue_item_id AND status = 'scheduled'
+                  AND NOT EXISTS (SELECT 1 FROM posts WHERE queue_item_id = OLD.queue_item_id);
+            END IF;
+            RETURN NULL;
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER follow_queue_item_posted AFTER UPDATE OF status ON posts FOR EACH ROW
+        WHEN (NEW.queue_item_id IS NOT NULL AND NEW.status = 'posted' AND OLD.status <> 'posted')
+        EXECUTE FUNCTION follow_queue_item()
+    """)
+    op.execute("""
+        CREATE TRIGGER follow_queue_item_deleted AFTER DELETE ON posts FOR EACH ROW
+        WHEN (OLD.queue_item_id IS NOT NULL) EXECUTE FUNCTION follow_queue_item()
+    """)
+
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER follow_queue_item_posted ON posts")
+    op.execute("DROP TRIGGER follow_queue_item_deleted ON posts")
+    op.execute("DROP FUNCTION follow_queue_item")
     op.drop_constraint(op.f("fk_posts_queue_item_id_content_queue"), "posts", type_="foreignkey")
     op.drop_constraint(op.f("fk_posts_product_id_products"), "posts", type_="foreignkey")
     op.drop_index("ix_posts_queue_item_id", table_name="posts", postgresql_where=sa.text("queue_item_id IS NOT NULL"))
