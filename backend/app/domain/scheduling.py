@@ -18,7 +18,7 @@ class WeeklySlot:
     """A time of every week, or a window that a post may go out in. Local wall time; Monday is 0."""
 
     weekday: int
-    time: time
+    at: time
     until: time | None = None
     """Last moment of the window, on the same day; None for one exact time."""
 
@@ -48,7 +48,7 @@ def windows(policy: Policy, *, after: datetime, until: datetime) -> Iterator[tup
     while day <= last:
         if day not in policy.days_off:
             found = [
-                (moment_of(day, slot.time, policy.zone), moment_of(day, slot.until or slot.time, policy.zone))
+                (moment_of(day, slot.at, policy.zone), moment_of(day, slot.until or slot.at, policy.zone))
                 for slot in policy.slots
                 if slot.weekday == day.weekday()
             ]

@@ -63,8 +63,8 @@ def is_in_a_slot(policy: Policy, moment: datetime) -> bool:
     local = moment.astimezone(policy.zone)
     for slot in policy.slots:
         if slot.weekday == local.weekday():
-            first = moment_of(local.date(), slot.time, policy.zone)
-            last = moment_of(local.date(), slot.until or slot.time, policy.zone)
+            first = moment_of(local.date(), slot.at, policy.zone)
+            last = moment_of(local.date(), slot.until or slot.at, policy.zone)
             if first <= moment <= max(first, last):
                 return True
     return False
