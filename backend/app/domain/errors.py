@@ -51,6 +51,88 @@ class EmailTaken(AppError):
     detail = "A user with this email already exists"
 
 
+class PlanLimitReached(AppError):
+    code, status, title = "plan_limit_reached", 403, "Plan limit reached"
+    detail = "Your plan does not reach further this month. Upgrade your plan to go on."
+
+
+class NotInPlan(AppError):
+    code, status, title = "not_in_plan", 403, "Not part of your plan"
+    detail = "This is not part of your plan. Upgrade your plan to use it."
+
+
+class QueueItemNotFound(AppError):
+    code, status, title = "queue_item_not_found", 404, "Not found"
+    detail = "Queue item not found"
+
+
+class CaptionVersionNotFound(AppError):
+    code, status, title = "caption_version_not_found", 404, "Not found"
+    detail = "This item has no such version of its captions."
+
+
+class QueueItemState(AppError):
+    code, status, title = "queue_item_state", 400, "Not possible in this state"
+    detail = "This is not possible with the item as it is."
+
+
+class QueueItemNotDeletable(AppError):
+    code, status, title = "queue_item_not_deletable", 400, "Item cannot be deleted"
+    detail = "Cannot delete approved or posted items"
+
+
+class QueueItemBusy(AppError):
+    code, status, title = "queue_item_busy", 409, "Captions are being written"
+    detail = "Captions are being written for this item. Wait until they are there."
+
+
+class QueueItemChanged(AppError):
+    code, status, title = "queue_item_changed", 409, "Item was changed meanwhile"
+    detail = "This item was changed meanwhile. Look at it again, then repeat what you wanted."
+
+
+class CaptionNeedsReview(AppError):
+    """Something in a caption does not match the product; `extra["findings"]` says what."""
+
+    code, status, title = "caption_needs_review", 409, "Caption does not match the product"
+    detail = "Something in a caption does not match the product. Correct it, or accept what was found."
+
+
+class NoFreeSlot(AppError):
+    code, status, title = "no_free_slot", 409, "No free time"
+    detail = "There is no free time in this account's schedule. Add slots, raise the daily limit, or choose a later end."
+
+
+class CaptionNotWritten(AppError):
+    code, status, title = "caption_not_written", 422, "No caption"
+    detail = "No caption came of it. Write it by hand, or change the product's text and try again."
+
+
+class WriterUnavailable(AppError):
+    code, status, title = "caption_writer_unavailable", 503, "Captions cannot be written now"
+    detail = "Captions cannot be written at the moment. Try again in a minute, or write by hand."
+
+
+class AiBudgetUsedUp(AppError):
+    code, status, title = "ai_budget_used_up", 403, "Monthly budget used up"
+    detail = "The monthly budget for AI captions is used up. Raise it, or write by hand until next month."
+
+
+class TemplateNotFound(AppError):
+    code, status, title = "template_not_found", 404, "Not found"
+    detail = "Template not found"
+
+
+class HashtagSetNotFound(AppError):
+    code, status, title = "hashtag_set_not_found", 404, "Not found"
+    detail = "Hashtag set not found"
+
+
+class LinkNotFound(AppError):
+    code, status, title = "link_not_found", 404, "Not found"
+    detail = "Link not found"
+
+
 class PostNotFound(AppError):
     code, status, title = "post_not_found", 404, "Not found"
     detail = "Post not found"

@@ -28,11 +28,16 @@ class SuggestedTime:
     label: str
 
 
+def spans(platform: str) -> dict[int, tuple[int, int]]:
+    """Return the busy hours of a platform by weekday: first and last, local time."""
+    return _SPANS.get(platform, {})
+
+
 def suggested_times(day: date, platforms: list[str]) -> list[SuggestedTime]:
     """Return the times worth trying on a day, in the local time of the account."""
     found = []
     for platform in platforms:
-        span = _SPANS.get(platform, {}).get(day.weekday())
+        span = spans(platform).get(day.weekday())
         if span is not None:
             first, last = span
             label = f"Usually busy from {first:02d}:00 to {last:02d}:00"
