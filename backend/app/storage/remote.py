@@ -120,6 +120,11 @@ class _GuardedTransport(httpx.AsyncHTTPTransport):
         )
 
 
+def guarded_transport(allowed: Sequence[Network] = ()) -> httpx.AsyncHTTPTransport:
+    """Return a transport that connects to public addresses only. Raises `RemoteFileError` on any other."""
+    return _GuardedTransport(allowed)
+
+
 class RemoteFiles:
     """Fetches users' files. One per process."""
 

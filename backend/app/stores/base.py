@@ -52,6 +52,8 @@ class RowProblem:
     field: str
     code: str
     message: str
+    external_id: str | None = None
+    """The product, where it is known: one that cannot be read just now is not one that is gone."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +83,23 @@ class ProductSource(Protocol):
     async def page(self, access: StoreAccess, cursor: Mapping[str, Any] | None) -> SourcePage:
         """Return the page at a cursor (None for the first). Raises `SourceError`."""
 
-    async def one(self, access: StoreAccess, external_id: str) -> SourceProduct | None:
-        """Return one product as it is now, None when it is gone. Raises `SourceError`."""
+    async def one(self, access: StoreAccess, external_id: str, *, url: str | None = None) -> SourceProduct | None:
+        """Return one product as it is now, None when it is gone; `url` is where it was. Raises `SourceError`."""
 
 
 class SourceError(Exception):
-    """A source cannot be read. `sentence` is for the owner; `code` is stable."""
+    """A source cannot be read. `sentence` is for the owner; `code` is stable; `field` is what the owner can correct."""
 
     code = "source_failed"
 
-    def __init__(self, sentence: str, *, detail: str | None = None) -> None:
+    def __init__(
+        self, sentence: str, *, detail: str | None = None, code: str | None = None, field: str = "store_url"
+    ) -> None:
         super().__init__(detail or sentence)
         self.sentence = sentence
         self.detail = detail
+        self.code = code or type(self).code
+        self.field = field
 
 
 class SourceBusy(SourceError):
