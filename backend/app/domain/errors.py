@@ -100,7 +100,9 @@ class CaptionNeedsReview(AppError):
 
 class NoFreeSlot(AppError):
     code, status, title = "no_free_slot", 409, "No free time"
-    detail = "There is no free time in this account's schedule. Add slots, raise the daily limit, or choose a later end."
+    detail = (
+        "There is no free time in this account's schedule. Add slots, raise the daily limit, or choose a later end."
+    )
 
 
 class CaptionNotWritten(AppError):
@@ -216,6 +218,31 @@ class UploadTypeUnsupported(AppError):
 class StoreAway(AppError):
     code, status, title = "media_store_away", 503, "Files cannot be reached"
     detail = "The place where files are kept does not answer. Try again in a minute."
+
+
+class ConnectionNotFound(AppError):
+    code, status, title = "connection_not_found", 404, "Not found"
+    detail = "Store connection not found"
+
+
+class ProductNotFound(AppError):
+    code, status, title = "product_not_found", 404, "Not found"
+    detail = "Product not found"
+
+
+class ProductNotEditable(AppError):
+    code, status, title = "product_not_editable", 400, "Product comes from a shop"
+    detail = "This product is read from a shop. Change it there; the next reading brings the change here."
+
+
+class ProductRuleNotFound(AppError):
+    code, status, title = "product_rule_not_found", 404, "Not found"
+    detail = "Rule not found"
+
+
+class StoreUnavailable(AppError):
+    code, status, title = "store_unavailable", 503, "Shop does not answer"
+    detail = "The shop does not answer at the moment. Try again in a minute."
 
 
 class RouteNotFound(AppError):
