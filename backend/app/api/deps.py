@@ -23,13 +23,16 @@ from app.services.auth_service import AuthService, read_token
 from app.services.calendar_service import CalendarService
 from app.services.connection_service import ConnectionService
 from app.services.event_service import EventService
+from app.services.link_service import LinkBook
 from app.services.media.library import MediaLibrary
 from app.services.media.renditions import MediaRenditions
 from app.services.media.serving import MediaServing
 from app.services.media.taking import MediaTaking
 from app.services.media.uploads import MediaUploads
 from app.services.post_service import PostService
+from app.services.preferences_service import PreferencesService
 from app.services.publishing.removal import PlatformRemoval
+from app.services.schedule_service import ScheduleService
 
 
 async def get_container(request: Request) -> Container:
@@ -149,6 +152,18 @@ async def calendar_service(uow: ReadingUow) -> CalendarService:
     return CalendarService(uow)
 
 
+async def preferences_service(uow: Uow) -> PreferencesService:
+    return PreferencesService(uow)
+
+
+async def schedule_service(uow: Uow, container: ContainerDep) -> ScheduleService:
+    return ScheduleService(uow, container.clock)
+
+
+async def link_book(uow: ReadingUow) -> LinkBook:
+    return LinkBook(uow)
+
+
 async def analytics_service(uow: ReadingUow) -> AnalyticsService:
     return AnalyticsService(uow)
 
@@ -166,6 +181,9 @@ MediaRenditionsDep = Annotated[MediaRenditions, Depends(media_renditions)]
 MediaServingDep = Annotated[MediaServing, Depends(media_serving)]
 PostServiceDep = Annotated[PostService, Depends(post_service)]
 ReadingPostServiceDep = Annotated[PostService, Depends(reading_post_service)]
+PreferencesServiceDep = Annotated[PreferencesService, Depends(preferences_service)]
+ScheduleServiceDep = Annotated[ScheduleService, Depends(schedule_service)]
+LinkBookDep = Annotated[LinkBook, Depends(link_book)]
 CalendarServiceDep = Annotated[CalendarService, Depends(calendar_service)]
 AnalyticsServiceDep = Annotated[AnalyticsService, Depends(analytics_service)]
 

@@ -55,8 +55,8 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def answer(request: Request, error: AppError) -> Response:
-    """Turn a failure into its answer."""
+def problem_body(request: Request, error: AppError) -> dict[str, Any]:
+    """Return a failure as its answer holds it."""
     body: dict[str, Any] = {
         "type": f"/problems/{error.code}",
         "title": error.title,
@@ -68,10 +68,15 @@ def answer(request: Request, error: AppError) -> Response:
     }
     if isinstance(error, InvalidRequest):
         body["errors"] = [{"loc": list(e.loc), "msg": e.msg, "type": e.type} for e in error.errors]
+    return body
+
+
+def answer(request: Request, error: AppError) -> Response:
+    """Turn a failure into its answer."""
     headers = dict(error.headers or {})
     if error.status == 401:
         headers.setdefault("WWW-Authenticate", "Bearer")
-    return Response(json.dumps(body), error.status, headers, "application/problem+json")
+    return Response(json.dumps(problem_body(request, error)), error.status, headers, "application/problem+json")
 
 
 def _clean(loc: Sequence[str | int]) -> tuple[str | int, ...]:

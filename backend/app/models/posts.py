@@ -68,7 +68,7 @@ class Post(Base):
     queue_item_id: Mapped[UUID | None] = mapped_column(ForeignKey("content_queue.id", ondelete="SET NULL"))
     product_id: Mapped[UUID | None] = mapped_column(ForeignKey("products.id", ondelete="SET NULL"))
     """The product it speaks of."""
-    product_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    product_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """What was known of the product when the text was approved (title, price, currency): the guard compares with it."""
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]

@@ -30,7 +30,7 @@ class QueueItem(Base):
     origin: Mapped[str] = mapped_column(String(32), server_default="manual", default="manual")
     """What put it here: `manual`, `product`, `rule` or `platform_event`."""
     product_data: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    ai_generated_content: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    ai_generated_content: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """The captions by platform as the original contract has them; `captions` says more about each."""
     captions: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"), default=dict)
     platforms: Mapped[list[str]] = mapped_column(ARRAY(String(32)), server_default=text("'{}'"), default=list)
@@ -39,7 +39,7 @@ class QueueItem(Base):
     """Number of the newest row in `caption_versions`; 0 while nothing was written."""
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
-    generate_request: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    generate_request: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     """What was asked for in the background (tone, instruction, platforms); null while nothing is under way."""
     generate_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     generate_lease_id: Mapped[UUID | None]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,6 +13,7 @@ from sqlalchemy import Row, TextClause, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Post
+from app.repositories.cursor import read_cursor
 from app.repositories.post_count_repository import PostCountRepository
 from app.repositories.publication_repository import PublicationRepository
 
@@ -189,21 +187,3 @@ def _rendering_days(condition: str) -> TextClause:
 @lru_cache(maxsize=256)
 def _counting(condition: str) -> TextClause:
     return text(f"SELECT count(*) FROM posts WHERE {condition}")  # noqa: S608
-
-
-def make_cursor(row: RenderedPost) -> str:
-    """Return an opaque mark after a row."""
-    return base64.urlsafe_b64encode(json.dumps([row.created_at.isoformat(), str(row.id)]).encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[datetime, UUID] | None:
-    """Return where a cursor points to, or `None` when it is not one of ours."""
-    try:
-        read = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        if not isinstance(read, list):
-            return None
-        moment, post_id = read
-        at = datetime.fromisoformat(moment)
-        return (at.astimezone(UTC), UUID(post_id)) if at.tzinfo else None
-    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        return None

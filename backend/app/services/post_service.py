@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,8 @@ from app.models import SocialAccount
 from app.platforms import limits
 from app.platforms.base import AccountFacts, Draft, Finding, MediaItem, PlatformAdapter
 from app.repositories.account_repository import AccountRepository
-from app.repositories.post_repository import PostFilter, PostRepository, PostRow, RenderedPost, make_cursor, read_cursor
+from app.repositories.cursor import make_cursor, read_cursor
+from app.repositories.post_repository import PostFilter, PostRepository, PostRow, RenderedPost
 from app.repositories.publication_repository import PublicationRepository
 from app.services.media_service import MediaService
 from app.storage.remote import RemoteFileError
@@ -64,6 +65,15 @@ class Checked:
     media: tuple[MediaItem, ...]
     post_type: str
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where posts come from: an item of the queue and what was known of its product."""
+
+    queue_item_id: UUID | None = None
+    product_id: UUID | None = None
+    product_facts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -191,13 +201,25 @@ class PostService:
         self, user_id: UUID, checked: list[Checked], *, scheduled_for: datetime | None, grouped: bool
     ) -> list[PostRow]:
         """Create all posts or none. Raises `PastTime`, `InvalidRequest`, `AccountNotConnected`."""
-        self.check_time(scheduled_for)
-        self._refuse(checked, draft=scheduled_for is None)
-        if scheduled_for is not None:
-            for item in checked:
+        return await self.create_each(user_id, [(item, scheduled_for) for item in checked], grouped=grouped)
+
+    async def create_each(
+        self,
+        user_id: UUID,
+        planned: Sequence[tuple[Checked, datetime | None]],
+        *,
+        grouped: bool,
+        origin: Origin | None = None,
+    ) -> list[PostRow]:
+        """Create all posts or none, each at its own time; None makes a draft. Raises like `create`."""
+        for at in {at for _, at in planned}:
+            self.check_time(at)
+        self._refuse([item for item, at in planned if at is None], draft=True)
+        self._refuse([item for item, at in planned if at is not None], draft=False)
+        for item, at in planned:
+            if at is not None:
                 require_connected(item.account)
         group_id = new_id() if grouped else None
-        status = PostStatus.draft if scheduled_for is None else PostStatus.scheduled
         rows = await self._posts.add_all(
             [
                 {
@@ -211,16 +233,19 @@ class PostService:
                     "media": [media_json(media) for media in item.media],
                     "hashtags": list(item.variant.hashtags),
                     "options": dict(item.variant.options),
-                    "status": status,
-                    "scheduled_for": scheduled_for,
+                    "status": PostStatus.draft if at is None else PostStatus.scheduled,
+                    "scheduled_for": at,
                     "group_id": group_id,
+                    **vars(origin or Origin()),
                 }
-                for item in checked
+                for item, at in planned
             ]
         )
-        if scheduled_for is not None:
-            for row in sorted(rows, key=lambda row: str(row.account_id)):
-                await self._publications.open_run(row.id, user_id=user_id, account_id=row.account_id, at=scheduled_for)
+        for row in sorted(rows, key=lambda row: str(row.account_id)):
+            if row.scheduled_for is not None:
+                await self._publications.open_run(
+                    row.id, user_id=user_id, account_id=row.account_id, at=row.scheduled_for
+                )
         return rows
 
     async def update(self, user_id: UUID, post_id: UUID, changes: Mapping[str, Any]) -> PostRow:
@@ -361,7 +386,7 @@ class PostService:
         rows = await self._posts.list_page(user_id, wanted, page=page, per_page=per_page, cursor=cursor)
         total = await self._posts.count(user_id, wanted)
         more, rows = len(rows) > per_page, rows[:per_page]
-        return PostPage(rows, total, page, per_page, make_cursor(rows[-1]) if more else None)
+        return PostPage(rows, total, page, per_page, make_cursor(rows[-1].created_at, rows[-1].id) if more else None)
 
     async def _editable(self, user_id: UUID, post_id: UUID) -> PostRow:
         row = await self._posts.lock(user_id, post_id)

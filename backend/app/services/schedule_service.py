@@ -122,7 +122,11 @@ def zone_named(name: str) -> ZoneInfo:
 def _read(account_id: UUID, user: Identity, row: AccountSchedule | None) -> Schedule:
     if row is None:
         return Schedule(account_id, user.timezone, None, None, 60, 3, ())
-    slots = None if row.slots is None else tuple(sorted((_slot(slot) for slot in row.slots), key=lambda slot: (slot.weekday, slot.at)))
+    slots = (
+        None
+        if row.slots is None
+        else tuple(sorted((_slot(slot) for slot in row.slots), key=lambda slot: (slot.weekday, slot.at)))
+    )
     return Schedule(
         account_id=account_id,
         timezone=row.timezone or user.timezone,
