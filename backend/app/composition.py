@@ -10,6 +10,8 @@ import redis.asyncio
 import redis.exceptions
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.captions.base import CaptionWriter
+from app.captions.template import TemplateWriter
 from app.db.engine import Sessions, make_engine, make_reading_sessions, make_sessions
 from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
@@ -19,7 +21,9 @@ from app.kit.crypto import KeyRing
 from app.platforms.consent import HttpSandboxConsent
 from app.platforms.registry import Adapters, FacebookConfig, InstagramConfig, TikTokConfig, build_adapters
 from app.services.account_service import AccountService
+from app.services.ai_ledger import MICROS_PER_CENT, AiBooks
 from app.services.auth_service import TokenRules
+from app.services.caption_service import CaptionService
 from app.services.connection_service import ConnectionService
 from app.services.event_service import EventService, WebhookSecrets
 from app.services.health_service import HealthService
@@ -31,6 +35,7 @@ from app.services.media.taking import MediaTaking
 from app.services.media.uploads import MediaUploads
 from app.services.media_service import MediaService
 from app.services.metrics_service import MetricsService
+from app.services.product_photos import ProductPhotos
 from app.services.publishing.aftercare import Aftercare
 from app.services.publishing.dispatcher import Dispatcher, TaskNames
 from app.services.publishing.drain import Drain
@@ -74,6 +79,8 @@ class Container:
     token_rules: TokenRules
     tokens: TokenService
     accounts: AccountService
+    ai_books: AiBooks
+    captions: CaptionService
     connections: ConnectionService
     events: EventService
     media: MediaService
@@ -100,6 +107,7 @@ class Container:
     async def aclose(self) -> None:
         await self.drain.stop()
         await self.media_renditions.stop()
+        await self.captions.aclose()
         await self.adapters.aclose()
         await self.remote_files.aclose()
         for probe in self.probes:
@@ -128,6 +136,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         max_bytes=settings.media_max_bytes,
         free_min_bytes=settings.media_free_space_min_bytes,
     )
+    books = AiBooks(sessions, clock, monthly_budget_micros=int(settings.ai_monthly_budget_usd * 100 * MICROS_PER_CENT))
     uploads = MediaUploads(sessions, taking, clock, open_max=settings.media_open_uploads_max)
     is_live = AccountMode.live in modes(settings).values()
     ages = tuple(timedelta(minutes=minutes) for minutes in settings.metrics_ages_minutes)
@@ -167,6 +176,17 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         ),
         tokens=tokens,
         accounts=AccountService(sessions=sessions, adapters=adapters, tokens=tokens, clock=clock),
+        ai_books=books,
+        captions=CaptionService(
+            sessions=sessions,
+            adapters=adapters,
+            writer=build_writer(settings),
+            books=books,
+            photos=ProductPhotos(
+                sessions=sessions, own=own, remote=remote, store=store, probe=conversions, folder=waiting
+            ),
+            concurrency=settings.ai_concurrency,
+        ),
         events=EventService(
             sessions=sessions,
             secrets=webhook_secrets(settings),
@@ -228,6 +248,11 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         ),
         dashboard_base=settings.dashboard_base,
     )
+
+
+def build_writer(settings: Settings) -> CaptionWriter:
+    """Return who writes captions: Claude where a key is set, else the built-in writer."""
+    return TemplateWriter()
 
 
 def build_store(settings: Settings) -> Store:

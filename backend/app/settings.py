@@ -4,6 +4,7 @@ secrets that the installer generated (`DATA_DIR/secrets.env`)."""
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
@@ -103,6 +104,22 @@ class Settings(BaseSettings):
     metrics_ages_minutes: tuple[float, ...] = (0.5, 15, 60, 360, 1440, 4320, 10080, 20160, 43200)
     worker_processes: int = Field(1, ge=1, le=64)
     api_workers: int = Field(1, ge=1, le=64)
+
+    # Captions; without a key the built-in writer writes them
+    anthropic_api_key: SecretStr = SecretStr("")
+    anthropic_base_url: str = "https://api.anthropic.com"
+    ai_caption_model: str = "claude-haiku-5-5"
+    ai_caption_fallback_model: str = ""
+    """Asked when the first one is overloaded; empty for none."""
+    ai_caption_effort: Literal["low", "medium", "high", ""] = "low"
+    """How much the model thinks, where it can be told; empty for its own default."""
+    ai_caption_max_tokens: int = Field(2048, ge=256, le=32_000)
+    """Longest answer, thinking included. One that is cut off is asked for once more with twice as much."""
+    ai_timeout_seconds: float = Field(90.0, gt=0, le=300)
+    ai_monthly_budget_usd: Decimal = Field(Decimal(0), ge=0)
+    """What all captions of a calendar month (UTC) may cost together; 0 for no limit."""
+    ai_concurrency: int = Field(20, ge=1, le=500)
+    """How many captions one process writes at a time."""
 
     # Media
     media_allowed_networks: str = ""

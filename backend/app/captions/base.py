@@ -19,8 +19,10 @@ class Room:
     text_max: int
     """Longest text with its hashtags, in `text_unit`."""
     text_unit: str
-    """`code_points` or `utf16_units`: a key of `platforms.limits.TEXT_UNITS`."""
+    """`characters` or `utf16`: a key of `platforms.limits.TEXT_UNITS`."""
     hashtags_max: int
+    hashtags_inline: bool = False
+    """Whether hashtags stand right behind the text, instead of below an empty line."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ class Written:
     model: str
     prompt_version: str
     inputs_hash: str
+    language: str = "en"
+    """What they are written in: not always what was asked for."""
+    notes: tuple[str, ...] = ()
+    """What the writer could not do as asked, as sentences for the owner."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,8 @@ class Settlement:
     stop_reason: str | None = None
     request_id: str | None = None
     duration_ms: int | None = None
+    is_cost_known: bool = True
+    """False where the provider may have charged for an answer that never came: what was held back stays counted."""
 
 
 class Ledger(Protocol):
@@ -111,6 +119,8 @@ class CaptionWriter(Protocol):
     """Writes captions for one product on all its platforms at once."""
 
     model: str
+    looks_at_photos: bool
+    """Whether a product's picture is of use to it: without, none is fetched."""
 
     async def write(self, brief: Brief, ledger: Ledger) -> Written:
         """Raises `CaptionError`."""

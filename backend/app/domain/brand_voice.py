@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 
 class Emoji(StrEnum):
@@ -39,3 +41,14 @@ class Voice:
     """Captions the owner likes."""
     notes: str = ""
     """Anything else, in own words."""
+
+
+def voice_of(settings: Mapping[str, Any]) -> Voice:
+    """Read a stored voice; what is missing or unknown gets its default."""
+    known: dict[str, Any] = {
+        field.name: settings[field.name] for field in fields(Voice) if settings.get(field.name) is not None
+    }
+    if "emoji" in known:
+        known["emoji"] = Emoji(known["emoji"])
+    listed = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Voice(**{**known, **listed})
