@@ -10,17 +10,19 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from app.schemas.common import Body, Read, Storable
 
+LocalTime = time
+
 
 class SlotBody(Body):
     """A time of every week, or with `until` a window that posts may go out in. Monday is 0."""
 
     weekday: Annotated[int, Field(ge=0, le=6)]
-    time: time
-    until: time | None = None
+    time: LocalTime
+    until: LocalTime | None = None
 
     @field_validator("time", "until")
     @classmethod
-    def _minutes_of_the_day(cls, value: time | None) -> time | None:
+    def _minutes_of_the_day(cls, value: LocalTime | None) -> LocalTime | None:
         if value is not None and (value.tzinfo is not None or value.second or value.microsecond):
             raise ValueError("A local time of day in hours and minutes, such as 09:30")
         return value

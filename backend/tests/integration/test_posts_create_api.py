@@ -76,6 +76,8 @@ class TestCreate:
             "first_comment_status": None,
             "first_comment_error": None,
             "group_id": None,
+            "queue_item_id": None,
+            "product_id": None,
             "created_at": body["created_at"],
             "updated_at": body["updated_at"],
         }
