@@ -15,7 +15,7 @@ from app.captions.template import TemplateWriter
 from app.db.engine import Sessions, make_engine, make_reading_sessions, make_sessions
 from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
-from app.domain.vocabulary import ADVANCE, AccountMode, Platform
+from app.domain.vocabulary import ADVANCE, PRODUCT_RULES, SYNC_STORES, AccountMode, Platform
 from app.kit.clock import Clock, utc_now
 from app.kit.crypto import KeyRing
 from app.platforms.consent import HttpSandboxConsent
@@ -35,14 +35,21 @@ from app.services.media.taking import MediaTaking
 from app.services.media.uploads import MediaUploads
 from app.services.media_service import MediaService
 from app.services.metrics_service import MetricsService
+from app.services.platform_event_service import PlatformEventService
 from app.services.product_photos import ProductPhotos
+from app.services.product_refresh import ProductRefresh
+from app.services.product_rules import ProductRuleWork
+from app.services.product_sync import ProductSync
 from app.services.publishing.aftercare import Aftercare
 from app.services.publishing.dispatcher import Dispatcher, TaskNames
 from app.services.publishing.drain import Drain
 from app.services.publishing.engine import PublishingEngine
 from app.services.publishing.media import MediaLender
+from app.services.publishing.product_guard import ProductGuard
 from app.services.publishing.public_url import PublicUrlCheck
 from app.services.publishing.removal import PlatformRemoval
+from app.services.store_keys import StoreKeys
+from app.services.store_service import StoreService
 from app.services.token_service import TokenService
 from app.settings import Settings
 from app.storage.addresses import Addresses
@@ -50,6 +57,8 @@ from app.storage.inspection.probe import Probe
 from app.storage.own import OwnFiles
 from app.storage.remote import RemoteFiles, parse_networks
 from app.storage.store import DiskStore, Store
+from app.stores.http import StoreHttp
+from app.stores.registry import build_sources
 
 SANDBOX_APP = "postpilot-sandbox"
 CONVERSION_MEGABYTES = 1200
@@ -62,6 +71,8 @@ TASKS = TaskNames(
     follow_up="publishing.follow_up",
     events=EVENTS,
     check="accounts.check",
+    stores=SYNC_STORES,
+    product_events=PRODUCT_RULES,
 )
 
 
@@ -101,6 +112,13 @@ class Container:
     health: HealthService
     own_files: OwnFiles
     remote_files: RemoteFiles
+    store_http: StoreHttp
+    store_keys: StoreKeys
+    stores: StoreService
+    product_sync: ProductSync
+    product_rules: ProductRuleWork
+    product_refresh: ProductRefresh
+    platform_events: PlatformEventService
     links: LinkService
     dashboard_base: str
 
@@ -110,6 +128,7 @@ class Container:
         await self.captions.aclose()
         await self.adapters.aclose()
         await self.remote_files.aclose()
+        await self.store_http.aclose()
         for probe in self.probes:
             probe.close()
         await self.engine.dispose()
@@ -124,6 +143,8 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
     tokens = TokenService(sessions, keyring, adapters, clock)
     own = OwnFiles(public_base=settings.public_base, data_dir=settings.data_dir)
     remote = RemoteFiles(allowed=parse_networks(settings.media_allowed_networks))
+    store_http = StoreHttp(allowed=parse_networks(settings.media_allowed_networks))
+    store_keys, sources = StoreKeys(keyring), build_sources(store_http)
     store = build_store(settings)
     addresses = Addresses(public_base=settings.public_base, secret=settings.jwt_secret_key.get_secret_value())
     glances, looks, conversions = Probe(), Probe(), Probe(memory_megabytes=CONVERSION_MEGABYTES)
@@ -155,6 +176,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
             max_bytes=settings.media_max_bytes,
             clock=clock,
         ),
+        guard=ProductGuard(sessions),
         patience=Patience(late_grace=late_grace, give_up=timedelta(hours=settings.publish_retry_hours)),
         first_metrics_age=ages[0],
         live_check_age=timedelta(minutes=settings.live_check_minutes),
@@ -240,6 +262,15 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         health=HealthService(sessions, lambda: _ping(settings.broker_url)),
         own_files=own,
         remote_files=remote,
+        store_http=store_http,
+        store_keys=store_keys,
+        stores=StoreService(sessions=sessions, sources=sources, keys=store_keys, clock=clock, send=send),
+        product_sync=ProductSync(sessions=sessions, sources=sources, keys=store_keys, clock=clock, send=send),
+        product_rules=ProductRuleWork(sessions, clock, send),
+        product_refresh=ProductRefresh(sessions=sessions, sources=sources, keys=store_keys, clock=clock, send=send),
+        platform_events=PlatformEventService(
+            sessions, settings.platform_webhook_secret.get_secret_value(), clock, send
+        ),
         links=LinkService(
             sessions=sessions,
             public_base=settings.public_base,

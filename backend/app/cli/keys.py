@@ -1,4 +1,4 @@
-"""`postpilot keys`: the encryption of accounts' tokens."""
+"""`postpilot keys`: the encryption of accounts' tokens and of shops' keys."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ def new() -> None:
 @app.command("rotate")
 def rotate() -> None:
     """Encrypt every stored token with the first key of TOKEN_ENCRYPTION_KEYS. Old keys can be removed afterwards."""
-    typer.echo(f"{asyncio.run(_rotate())} accounts were encrypted anew.")
+    accounts, stores = asyncio.run(_rotate())
+    typer.echo(f"{accounts} accounts and {stores} shops were encrypted anew.")
 
 
-async def _rotate() -> int:
+async def _rotate() -> tuple[int, int]:
     container = build_container(get_settings(), worker="cli", send=send)
     try:
-        return await container.tokens.rotate_keys()
+        return await container.tokens.rotate_keys(), await container.store_keys.rotate(container.sessions)
     finally:
         await container.aclose()

@@ -295,6 +295,11 @@ class InvalidSignature(AppError):
     detail = "The signature does not fit the body and the app's secret."
 
 
+class InvalidPayload(AppError):
+    code, status, title = "invalid_json_payload", 400, "Body cannot be read"
+    detail = "Invalid JSON payload"
+
+
 class AccountNotConnected(AppError):
     code, status, title = "account_needs_reconnect", 400, "Account is not connected"
     detail = "This account is not connected. Reconnect it first."

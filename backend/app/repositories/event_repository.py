@@ -45,6 +45,24 @@ class EventRepository:
         )
         return rows.first() is not None
 
+    async def keep_handled(self, source: str, external_id: str, kind: str, payload: dict[str, Any]) -> bool:
+        """Store an event that is worked off in the same transaction; `False` when it was delivered before."""
+        rows = await self._session.execute(
+            text("""
+            INSERT INTO inbound_events (id, source, external_id, kind, payload, handled_at, outcome)
+            VALUES (:id, :source, :external_id, :kind, CAST(:payload AS jsonb), clock_timestamp(), 'received')
+            ON CONFLICT (source, external_id) DO NOTHING RETURNING id
+            """),
+            {
+                "id": new_id(),
+                "source": source,
+                "external_id": external_id,
+                "kind": kind,
+                "payload": json.dumps(payload),
+            },
+        )
+        return rows.first() is not None
+
     async def open_events(self, *, limit: int) -> list[StoredEvent]:
         """Return events that nobody has worked off, oldest first, locked until the transaction ends."""
         rows = await self._session.execute(

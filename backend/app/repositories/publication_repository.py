@@ -7,7 +7,7 @@ due dates are the database's, so that machines with different clocks agree.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,7 +43,7 @@ SELECT p.id, p.post_id, p.user_id, p.account_id, p.step, p.progress, p.due_at, p
        account.account_id_external, account.account_name,
        account.status AS account_status, credential.ciphertext, credential.key_version,
        credential.version AS credential_version, credential.expires_at AS token_expires_at,
-       credential.refresh_due_at
+       credential.refresh_due_at, post.product_id, post.product_facts
 FROM publications p
 JOIN posts post ON post.id = p.post_id
 JOIN social_accounts account ON account.id = p.account_id
@@ -218,6 +218,8 @@ class Due:
     credential_version: int | None
     token_expires_at: datetime | None
     refresh_due_at: datetime | None
+    product_id: UUID | None
+    product_facts: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -359,6 +361,17 @@ class PublicationRepository:
                 "error_code": told["error_code"],
                 "error_message": told["error_message"],
             },
+        )
+
+    async def know_product(self, post_id: UUID, facts: Mapping[str, Any], *, content: str | None = None) -> None:
+        """Keep what is known of a post's product from now on, and the text that says so."""
+        await self._session.execute(
+            text("""
+            UPDATE posts SET product_facts = COALESCE(product_facts, '{}') || CAST(:facts AS jsonb),
+                content = COALESCE(CAST(:content AS text), content), updated_at = now()
+            WHERE id = :post_id
+            """),
+            {"post_id": post_id, "facts": storable(dict(facts)), "content": content},
         )
 
     async def is_known(self, account_id: UUID, platform_post_id: str, *, except_post: UUID) -> bool:

@@ -25,7 +25,14 @@ def sent() -> list[str]:
 @pytest.fixture
 def dispatcher(container: Container, sent: list[str]) -> Dispatcher:
     names = TaskNames(
-        advance="advance", collect="collect", refresh="refresh", follow_up="follow_up", events="events", check="check"
+        advance="advance",
+        collect="collect",
+        refresh="refresh",
+        follow_up="follow_up",
+        events="events",
+        check="check",
+        stores="stores",
+        product_events="product_events",
     )
     return Dispatcher(container.sessions, sent.append, tasks=names, lanes_per_worker=2)
 

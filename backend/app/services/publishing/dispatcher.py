@@ -29,6 +29,11 @@ EXISTS (
 ) AS follow_ups,
 EXISTS (SELECT 1 FROM inbound_events WHERE handled_at IS NULL) AS events,
 EXISTS (
+    SELECT 1 FROM store_connections WHERE is_active AND next_sync_at <= clock_timestamp()
+      AND (lease_until IS NULL OR lease_until < clock_timestamp())
+) AS stores,
+EXISTS (SELECT 1 FROM product_events WHERE handled_at IS NULL) AS product_events,
+EXISTS (
     SELECT 1 FROM social_accounts WHERE status = 'connected' AND checked_at <= clock_timestamp() - interval '1 day'
 ) AS checks,
 EXISTS (
@@ -45,6 +50,10 @@ _TIDY = (
     "DELETE FROM auth_sessions WHERE expires_at < now() - interval '30 days'",
     "DELETE FROM connection_choices WHERE expires_at < now()",
     "DELETE FROM inbound_events WHERE handled_at < now() - interval '30 days'",
+    "DELETE FROM product_events WHERE handled_at < now() - interval '90 days'",
+    "DELETE FROM sync_runs WHERE finished_at < now() - interval '30 days' AND id NOT IN "
+    "(SELECT DISTINCT ON (connection_id, counts ->> 'kind') id FROM sync_runs "
+    "WHERE outcome IN ('done', 'shrunken', 'empty') ORDER BY connection_id, counts ->> 'kind', started_at DESC)",
     "DELETE FROM follow_ups WHERE done_at < now() - interval '30 days'",
     "DELETE FROM media_loans WHERE publication_id IN "
     "(SELECT id FROM publications WHERE finished_at < now() - interval '7 days')",
@@ -59,6 +68,8 @@ class TaskNames:
     follow_up: str
     events: str
     check: str
+    stores: str
+    product_events: str
 
 
 class Dispatcher:
@@ -78,7 +89,8 @@ class Dispatcher:
         hints = [self._tasks.advance] * -(-row.lanes // self._lanes_per_worker)
         hints += [self._tasks.collect] * row.metrics + [self._tasks.refresh] * row.tokens
         hints += [self._tasks.follow_up] * row.follow_ups + [self._tasks.events] * row.events
-        hints += [self._tasks.check] * row.checks
+        hints += [self._tasks.check] * row.checks + [self._tasks.stores] * row.stores
+        hints += [self._tasks.product_events] * row.product_events
         for hint in hints:
             await asyncio.to_thread(self._send, hint)
 

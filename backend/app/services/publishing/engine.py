@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.db.engine import Sessions
 from app.db.unit_of_work import unit_of_work
+from app.domain.product_guard import Hold, Reword
 from app.domain.publishing import (
     RECONCILE_FIRST,
     UNSENDABLE_RETRY,
@@ -64,6 +65,7 @@ from app.repositories.account_repository import AccountRepository
 from app.repositories.publication_repository import NO_TROUBLE, Claim, Due, PublicationRepository, Trouble
 from app.services.publishing.journal import call_entry, decision_entry
 from app.services.publishing.media import MediaLender
+from app.services.publishing.product_guard import ProductGuard
 from app.services.token_service import STILL_GOOD, TokenService
 
 log = structlog.get_logger()
@@ -111,6 +113,7 @@ class PublishingEngine:
         adapters: Mapping[str, PlatformAdapter],
         tokens: TokenService,
         lender: MediaLender,
+        guard: ProductGuard,
         patience: Patience,
         first_metrics_age: timedelta,
         live_check_age: timedelta,
@@ -122,6 +125,7 @@ class PublishingEngine:
         self._adapters = adapters
         self._tokens = tokens
         self._lender = lender
+        self._guard = guard
         self._patience = patience
         self._first_metrics_age = first_metrics_age
         self._live_check_age = live_check_age
@@ -149,7 +153,7 @@ class PublishingEngine:
             log.warning("publication.lease_lost", publication_id=str(due.id), worker=self._worker)
 
     async def _advance(self, work: Work) -> None:
-        if work.step not in PUBLIC_STEPS and await self._held(work):
+        if work.step not in PUBLIC_STEPS and (await self._held(work) or await self._held_by_product(work)):
             return
         if work.step is Step.submit:
             work.step = Step.reconcile
@@ -181,6 +185,26 @@ class PublishingEngine:
             )
             await self._hold(work, Trouble(HOLD_TOO_LATE, sentence))
             return True
+        return False
+
+    async def _held_by_product(self, work: Work) -> bool:
+        """Hold or reword a post whose product is not what it was when the text was approved. Nothing is staged yet."""
+        due = work.due
+        if due.product_id is None or work.progress != work.progress.anew():
+            return False
+        found = await self._guard.look(due.user_id, due.product_id, due.product_facts or {}, due.content)
+        if isinstance(found, Hold):
+            await self._hold(work, Trouble(found.code, found.sentence), told=found.told)
+            return True
+        if isinstance(found, Reword):
+            content, known = found.content, found.known
+            work.due = replace(due, content=content)
+            self._note(work, "product_guard", "price_rewritten", detail=found.note)
+
+            async def write(rows: PublicationRepository) -> None:
+                await rows.know_product(due.post_id, known, content=content)
+
+            await self._record(work, write, release=False)
         return False
 
     # The steps
@@ -466,13 +490,21 @@ class PublishingEngine:
         self._lender.forget(work.due.id)
         log.info("publication.posted", publication_id=str(work.due.id), platform=work.due.platform)
 
-    async def _hold(self, work: Work, trouble: Trouble) -> None:
-        await self._end(work, outcome="held", status=PostStatus.on_hold, trouble=trouble)
+    async def _hold(self, work: Work, trouble: Trouble, *, told: Mapping[str, Any] | None = None) -> None:
+        await self._end(work, outcome="held", status=PostStatus.on_hold, trouble=trouble, told=told)
 
     async def _fail(self, work: Work, trouble: Trouble) -> None:
         await self._end(work, outcome="failed", status=PostStatus.failed, trouble=trouble)
 
-    async def _end(self, work: Work, *, outcome: str, status: PostStatus, trouble: Trouble) -> None:
+    async def _end(
+        self,
+        work: Work,
+        *,
+        outcome: str,
+        status: PostStatus,
+        trouble: Trouble,
+        told: Mapping[str, Any] | None = None,
+    ) -> None:
         self._note(work, outcome, trouble.code or outcome)
 
         async def write(rows: PublicationRepository) -> None:
@@ -484,6 +516,8 @@ class PublishingEngine:
                 post_status=status,
                 trouble=trouble,
             )
+            if told is not None:
+                await rows.know_product(work.due.post_id, {"told": dict(told)})
 
         await self._record(work, write, release=True)
         self._lender.forget(work.due.id)
@@ -563,9 +597,9 @@ class PublishingEngine:
             pause=pause,
         )
 
-    def _note(self, work: Work, operation: str, outcome: str) -> None:
+    def _note(self, work: Work, operation: str, outcome: str, *, detail: str | None = None) -> None:
         """Write one of our own decisions into the journal."""
-        work.journal.append(decision_entry(work.step, operation, outcome, at=self._clock()))
+        work.journal.append(decision_entry(work.step, operation, outcome, at=self._clock(), detail=detail))
 
 
 UNCERTAIN = Trouble(

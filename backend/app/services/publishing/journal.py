@@ -29,12 +29,13 @@ def call_entry(step: str, call: CallRecord) -> Entry:
     }
 
 
-def decision_entry(step: str, operation: str, outcome: str, *, at: datetime) -> Entry:
+def decision_entry(step: str, operation: str, outcome: str, *, at: datetime, detail: str | None = None) -> Entry:
     """Return the entry of one decision of ours."""
     return {
         "id": str(new_id()),
         "step": step,
         "operation": operation,
         "outcome": outcome,
+        "detail": detail,
         "started_at": at.isoformat(),
     }
