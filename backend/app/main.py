@@ -16,6 +16,7 @@ from app.api.routes import (
     accounts,
     analytics,
     auth,
+    connections,
     health,
     links,
     media,
@@ -24,7 +25,11 @@ from app.api.routes import (
     platforms,
     posts,
     preferences,
+    product_rules,
+    products,
+    queue,
     schedules,
+    templates,
     webhooks,
 )
 from app.composition import build_container
@@ -36,7 +41,7 @@ from app.tasks.celery_app import send
 VERSION = "0.1.0"
 BODY_MAX_BYTES = 1_000_000
 """Longest request body, but for uploads, which are written to disk as they come and have a limit of their own."""
-UPLOADS = ("/api/v1/media", "/api/v1/media/uploads")
+UPLOADS = ("/api/v1/media", "/api/v1/media/uploads", "/api/v1/products/import")
 """Where files are sent, by POST; by PATCH also under the address of an upload."""
 
 
@@ -126,6 +131,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         media_uploads,
         media,
         webhooks,
+        connections,
+        products,
+        product_rules,
+        queue,
+        templates,
         schedules,
         preferences,
         links,

@@ -31,8 +31,16 @@ from app.services.media.taking import MediaTaking
 from app.services.media.uploads import MediaUploads
 from app.services.post_service import PostService
 from app.services.preferences_service import PreferencesService
+from app.services.product_rules import ProductRules
+from app.services.product_service import ProductService
 from app.services.publishing.removal import PlatformRemoval
+from app.services.queue.approval import QueueApproval
+from app.services.queue.bulk import QueueBulk
+from app.services.queue.writing import QueueWriting
+from app.services.queue_service import QueueService
 from app.services.schedule_service import ScheduleService
+from app.services.store_service import StoreService
+from app.services.template_service import TemplateService
 
 
 async def get_container(request: Request) -> Container:
@@ -164,10 +172,54 @@ async def link_book(uow: ReadingUow) -> LinkBook:
     return LinkBook(uow)
 
 
+async def queue_service(uow: Uow, container: ContainerDep) -> QueueService:
+    return QueueService(uow, container.captions, container.clock)
+
+
+async def reading_queue_service(uow: ReadingUow, container: ContainerDep) -> QueueService:
+    return QueueService(uow, container.captions, container.clock)
+
+
+async def queue_writing(container: ContainerDep) -> QueueWriting:
+    return container.queue_writing
+
+
+async def queue_approval(container: ContainerDep) -> QueueApproval:
+    return container.queue_approval
+
+
+async def queue_bulk(container: ContainerDep) -> QueueBulk:
+    return container.queue_bulk
+
+
+async def template_service(uow: Uow) -> TemplateService:
+    return TemplateService(uow)
+
+
 async def analytics_service(uow: ReadingUow) -> AnalyticsService:
     return AnalyticsService(uow)
 
 
+async def store_service(container: ContainerDep) -> StoreService:
+    return container.stores
+
+
+async def product_service(uow: Uow, container: ContainerDep) -> ProductService:
+    return ProductService(uow, container.clock)
+
+
+async def reading_product_service(uow: ReadingUow, container: ContainerDep) -> ProductService:
+    return ProductService(uow, container.clock)
+
+
+async def product_rules(uow: Uow) -> ProductRules:
+    return ProductRules(uow)
+
+
+StoreServiceDep = Annotated[StoreService, Depends(store_service)]
+ProductServiceDep = Annotated[ProductService, Depends(product_service)]
+ReadingProductServiceDep = Annotated[ProductService, Depends(reading_product_service)]
+ProductRulesDep = Annotated[ProductRules, Depends(product_rules)]
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 AccountServiceDep = Annotated[AccountService, Depends(account_service)]
 ConnectionServiceDep = Annotated[ConnectionService, Depends(connection_service)]
@@ -184,6 +236,12 @@ ReadingPostServiceDep = Annotated[PostService, Depends(reading_post_service)]
 PreferencesServiceDep = Annotated[PreferencesService, Depends(preferences_service)]
 ScheduleServiceDep = Annotated[ScheduleService, Depends(schedule_service)]
 LinkBookDep = Annotated[LinkBook, Depends(link_book)]
+QueueServiceDep = Annotated[QueueService, Depends(queue_service)]
+ReadingQueueServiceDep = Annotated[QueueService, Depends(reading_queue_service)]
+QueueWritingDep = Annotated[QueueWriting, Depends(queue_writing)]
+QueueApprovalDep = Annotated[QueueApproval, Depends(queue_approval)]
+QueueBulkDep = Annotated[QueueBulk, Depends(queue_bulk)]
+TemplateServiceDep = Annotated[TemplateService, Depends(template_service)]
 CalendarServiceDep = Annotated[CalendarService, Depends(calendar_service)]
 AnalyticsServiceDep = Annotated[AnalyticsService, Depends(analytics_service)]
 

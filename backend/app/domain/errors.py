@@ -240,11 +240,6 @@ class ProductRuleNotFound(AppError):
     detail = "Rule not found"
 
 
-class StoreUnavailable(AppError):
-    code, status, title = "store_unavailable", 503, "Shop does not answer"
-    detail = "The shop does not answer at the moment. Try again in a minute."
-
-
 class RouteNotFound(AppError):
     code, status, title = "route_not_found", 404, "Not found"
     detail = "There is nothing at this address."

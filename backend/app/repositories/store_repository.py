@@ -80,15 +80,16 @@ class StoreRepository:
             .values(**values, updated_at=func.now())
         )
 
-    async def due_now(self, user_id: UUID, connection_id: UUID) -> None:
-        """Have a connection read as soon as somebody is free."""
+    async def due_now(self, user_id: UUID, connection_id: UUID, *, trouble: bool = False) -> None:
+        """Have a connection read as soon as somebody is free; `trouble` keeps what its owner is told meanwhile."""
         await self._session.execute(
             text("""
-            UPDATE store_connections SET next_sync_at = clock_timestamp(), tries = 0, error_code = NULL,
-                error_message = NULL, updated_at = now()
+            UPDATE store_connections SET next_sync_at = clock_timestamp(), tries = 0, updated_at = now(),
+                error_code = CASE WHEN CAST(:trouble AS boolean) THEN error_code END,
+                error_message = CASE WHEN CAST(:trouble AS boolean) THEN error_message END
             WHERE id = :id AND user_id = :user_id
             """),
-            {"id": connection_id, "user_id": user_id},
+            {"id": connection_id, "user_id": user_id, "trouble": trouble},
         )
 
     async def bring_forward(self, connection_id: UUID) -> None:

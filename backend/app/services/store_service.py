@@ -13,7 +13,7 @@ import structlog
 
 from app.db.engine import Sessions
 from app.db.unit_of_work import Send, unit_of_work
-from app.domain.errors import ConnectionNotFound, FieldError, InvalidRequest, StoreUnavailable
+from app.domain.errors import ConnectionNotFound, FieldError, InvalidRequest
 from app.domain.vocabulary import SYNC_STORES
 from app.kit.clock import Clock
 from app.kit.crypto import KeyRingError
@@ -79,11 +79,13 @@ class StoreService:
             return await StoreRepository(uow.session).runs(connection_id, limit=RUNS_SHOWN)
 
     async def create(self, user_id: UUID, new: NewConnection) -> ConnectionRow:
-        """Ask the shop once, then keep the connection and have it read. Raises `InvalidRequest`, `StoreUnavailable`."""
+        """Ask the shop once, then keep the connection and have it read. Raises `InvalidRequest`.
+
+        One that is away is kept as well, with the sentence that says so."""
         address = clean_address(new.store_url)
         await self._require_room(user_id)
         access = StoreAccess(address, new.api_key, new.api_secret, new.options)
-        await self._try(new.platform, access)
+        busy = await self._try(new.platform, access)
         connection_id = new_id()
         is_read = new.platform in self._sources
         async with unit_of_work(self._sessions, self._send) as uow:
@@ -96,18 +98,20 @@ class StoreService:
                     "name": new.name or urlsplit(address).hostname or new.platform,
                     "store_url": address,
                     "options": dict(new.options),
+                    "error_code": busy.code if busy else None,
+                    "error_message": busy.sentence if busy else None,
                     **self._keys.seal(connection_id, new.api_key, new.api_secret),
                 }
             )
             if is_read:
-                await stores.due_now(user_id, connection_id)
+                await stores.due_now(user_id, connection_id, trouble=busy is not None)
                 uow.after_commit(SYNC_STORES)
         return await self.get(user_id, connection_id)
 
     async def update(self, user_id: UUID, connection_id: UUID, changes: Mapping[str, Any]) -> ConnectionRow:
         """Change a connection; a key that is null is cleared, one left out stays. New access is tried at the shop.
 
-        Raises `ConnectionNotFound`, `InvalidRequest`, `StoreUnavailable`."""
+        Raises `ConnectionNotFound`, `InvalidRequest`."""
         row = await self.get(user_id, connection_id)
         values: dict[str, Any] = {name: changes[name] for name in ("name", "is_active") if name in changes}
         if "store_url" in changes:
@@ -162,22 +166,23 @@ class StoreService:
             sentence = f"There are {CONNECTIONS_MAX} connections already. Delete one first."
             raise InvalidRequest([FieldError(("body",), sentence, "too_many_connections")])
 
-    async def _try(self, platform: str, access: StoreAccess) -> None:
-        """Ask the shop for its first page. Raises `InvalidRequest` that names the field and what to do."""
+    async def _try(self, platform: str, access: StoreAccess) -> SourceBusy | None:
+        """Ask the shop for its first page; return what says that it is away. Raises `InvalidRequest` that names the
+        field and what to do."""
         source = self._sources.get(platform)
         if source is None:
-            return
+            return None
         try:
             async with asyncio.timeout(TEST_SECONDS):
                 await source.page(access, None)
-        except TimeoutError as error:
-            raise StoreUnavailable("The shop took too long to answer. Try again in a minute.") from error
+        except TimeoutError:
+            return SourceBusy("The shop took too long to answer. We try again by ourselves.")
         except SourceBusy as error:
-            headers = {"Retry-After": str(int(error.after_seconds))} if error.after_seconds else None
-            raise StoreUnavailable(error.sentence, headers=headers) from error
+            return error
         except SourceError as error:
             log.info("store.refused", platform=platform, code=error.code, detail=error.detail)
             raise InvalidRequest([FieldError(("body", error.field), error.sentence, error.code)]) from error
+        return None
 
     def _present_keys(self, row: ConnectionRow) -> tuple[str, str]:
         try:

@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Header, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from app.api.deps import EventServiceDep
+from app.api.deps import ContainerDep, EventServiceDep
 from app.api.problems import problems
-from app.domain.errors import InvalidRequest, InvalidSignature
+from app.domain.errors import InvalidPayload, InvalidRequest, InvalidSignature
+from app.schemas.stores import PlatformEventAnswer
 from app.schemas.webhooks import DeletionAnswer, Received
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
@@ -48,6 +49,19 @@ async def receive_tiktok(
 ) -> Received:
     """Take an event of a TikTok account, signed by the app's secret."""
     return Received(new=await events.receive_tiktok(await request.body(), tiktok_signature))
+
+
+@router.post(
+    "/platform-events", operation_id="webhooks_receive_platform", responses=problems(InvalidSignature, InvalidPayload)
+)
+async def receive_platform(
+    request: Request, container: ContainerDep, x_platform_signature: str = Header("", max_length=256)
+) -> PlatformEventAnswer:
+    """Take an event of the integrating shop system, signed with PLATFORM_WEBHOOK_SECRET: `product.created` puts the
+    product into its user's queue, `product.updated` and `product.deleted` keep it current. Sent twice, it
+    counts once."""
+    done = await container.platform_events.receive(await request.body(), x_platform_signature)
+    return PlatformEventAnswer(status="ok", actions=done)
 
 
 @router.post("/meta/deauthorize", operation_id="webhooks_meta_deauthorize", responses=problems(InvalidSignature))
