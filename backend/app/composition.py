@@ -15,7 +15,7 @@ from app.captions.template import TemplateWriter
 from app.db.engine import Sessions, make_engine, make_reading_sessions, make_sessions
 from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
-from app.domain.vocabulary import ADVANCE, PRODUCT_RULES, SYNC_STORES, AccountMode, Platform
+from app.domain.vocabulary import ADVANCE, PRODUCT_RULES, SYNC_STORES, WRITE_CAPTIONS, AccountMode, Platform
 from app.kit.clock import Clock, utc_now
 from app.kit.crypto import KeyRing
 from app.platforms.consent import HttpSandboxConsent
@@ -48,6 +48,9 @@ from app.services.publishing.media import MediaLender
 from app.services.publishing.product_guard import ProductGuard
 from app.services.publishing.public_url import PublicUrlCheck
 from app.services.publishing.removal import PlatformRemoval
+from app.services.queue.approval import QueueApproval
+from app.services.queue.bulk import QueueBulk
+from app.services.queue.writing import QueueWriting
 from app.services.store_keys import StoreKeys
 from app.services.store_service import StoreService
 from app.services.token_service import TokenService
@@ -73,6 +76,7 @@ TASKS = TaskNames(
     check="accounts.check",
     stores=SYNC_STORES,
     product_events=PRODUCT_RULES,
+    captions=WRITE_CAPTIONS,
 )
 
 
@@ -92,6 +96,9 @@ class Container:
     accounts: AccountService
     ai_books: AiBooks
     captions: CaptionService
+    queue_writing: QueueWriting
+    queue_approval: QueueApproval
+    queue_bulk: QueueBulk
     connections: ConnectionService
     events: EventService
     media: MediaService
@@ -125,6 +132,7 @@ class Container:
     async def aclose(self) -> None:
         await self.drain.stop()
         await self.media_renditions.stop()
+        await self.queue_writing.stop()
         await self.captions.aclose()
         await self.adapters.aclose()
         await self.remote_files.aclose()
@@ -183,6 +191,20 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         worker=worker,
         clock=clock,
     )
+    captions = CaptionService(
+        sessions=sessions,
+        adapters=adapters,
+        writer=build_writer(settings),
+        books=books,
+        photos=ProductPhotos(sessions=sessions, own=own, remote=remote, store=store, probe=conversions, folder=waiting),
+        concurrency=settings.ai_concurrency,
+    )
+    media = MediaService(sessions=sessions, own=own, remote=remote, probe=glances, folder=waiting, clock=clock)
+    secret = settings.jwt_secret_key.get_secret_value()
+    links = LinkService(sessions=sessions, public_base=settings.public_base, secret=secret, clock=clock)
+    approval = QueueApproval(
+        sessions=sessions, adapters=adapters, media=media, captions=captions, links=links, clock=clock
+    )
     return Container(
         settings=settings,
         engine=engine,
@@ -199,16 +221,12 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         tokens=tokens,
         accounts=AccountService(sessions=sessions, adapters=adapters, tokens=tokens, clock=clock),
         ai_books=books,
-        captions=CaptionService(
-            sessions=sessions,
-            adapters=adapters,
-            writer=build_writer(settings),
-            books=books,
-            photos=ProductPhotos(
-                sessions=sessions, own=own, remote=remote, store=store, probe=conversions, folder=waiting
-            ),
-            concurrency=settings.ai_concurrency,
+        captions=captions,
+        queue_writing=QueueWriting(
+            sessions=sessions, captions=captions, clock=clock, concurrency=settings.ai_concurrency
         ),
+        queue_approval=approval,
+        queue_bulk=QueueBulk(sessions=sessions, approval=approval, captions=captions, clock=clock, send=send),
         events=EventService(
             sessions=sessions,
             secrets=webhook_secrets(settings),
@@ -230,7 +248,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
             clock=clock,
             send=send,
         ),
-        media=MediaService(sessions=sessions, own=own, remote=remote, probe=glances, folder=waiting, clock=clock),
+        media=media,
         media_taking=taking,
         media_uploads=uploads,
         media_renditions=MediaRenditions(
@@ -271,12 +289,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         platform_events=PlatformEventService(
             sessions, settings.platform_webhook_secret.get_secret_value(), clock, send
         ),
-        links=LinkService(
-            sessions=sessions,
-            public_base=settings.public_base,
-            secret=settings.jwt_secret_key.get_secret_value(),
-            clock=clock,
-        ),
+        links=links,
         dashboard_base=settings.dashboard_base,
     )
 

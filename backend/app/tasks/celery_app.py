@@ -24,7 +24,14 @@ READ_AHEAD = "stores.read_ahead"
 
 app = Celery("postpilot", broker=settings.broker_url, set_as_current=True)
 app.conf.update(
-    include=["app.tasks.publishing", "app.tasks.metrics", "app.tasks.accounts", "app.tasks.media", "app.tasks.stores"],
+    include=[
+        "app.tasks.publishing",
+        "app.tasks.metrics",
+        "app.tasks.accounts",
+        "app.tasks.media",
+        "app.tasks.stores",
+        "app.tasks.captions",
+    ],
     task_ignore_result=True,
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -53,7 +60,7 @@ app.conf.update(
             "schedule": settings.dispatch_seconds,
             "options": {"expires": 5, "queue": "publishing"},
         },
-        "read_ahead": {"task": READ_AHEAD, "schedule": 60.0, "options": {"expires": 60}},
+        "read_ahead": {"task": READ_AHEAD, "schedule": 60.0, "options": {"expires": 60, "queue": "default"}},
         "media": {"task": MAKE_MEDIA, "schedule": 10.0, "options": {"expires": 10, "queue": "media"}},
         "media_sweep": {"task": SWEEP_MEDIA, "schedule": 900.0, "options": {"expires": 900, "queue": "media"}},
         "maintain": {"task": MAINTAIN, "schedule": 60.0, "options": {"expires": 60, "queue": "publishing"}},

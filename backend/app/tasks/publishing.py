@@ -25,6 +25,7 @@ def advance() -> None:
 def maintain() -> None:
     """Mend and tidy. Safe to deliver twice."""
     runtime().run(lambda c: c.dispatcher.maintain(), timeout=timedelta(minutes=5))
+    runtime().run(lambda c: c.ai_books.sweep(), timeout=timedelta(minutes=1))
 
 
 @app.task(name=FOLLOW_UP)

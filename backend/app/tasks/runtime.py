@@ -93,6 +93,7 @@ class Runtime:
         if self._watch is not None:
             self._watch.cancel()
         await container.media_renditions.stop()
+        await container.queue_writing.stop()
         await container.drain.stop()
         log.info("worker.handed_back", worker=self.name)
 

@@ -14,7 +14,7 @@ from celery.concurrency.thread import TaskPool
 
 from app.tasks.celery_app import app
 
-THREADS = 6
+THREADS = 10
 """Tasks at once in one process. Each only waits for the process's event loop, which does the work."""
 
 

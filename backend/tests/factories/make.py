@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, select, text
 from app.composition import Container
 from app.domain.vocabulary import AccountMode, AccountStatus, Platform, PostStatus
 from app.kit.ids import new_id
-from app.models import Post, PostMetrics, SocialAccount, User
+from app.models import Post, PostMetrics, ShortLink, SocialAccount, User
 from app.services.auth_service import ALGORITHM
 
 POST_TYPES = {"facebook": "text", "instagram": "image", "tiktok": "video"}
@@ -151,6 +151,23 @@ class Factory:
             await session.execute(insert(PostMetrics).values(fields))
             await session.commit()
         return UUID(str(fields["id"]))
+
+    async def link(self, owner: MadeUser, *, code: str, target_url: str = "https://shop.example/") -> ShortLink:
+        link = ShortLink(id=new_id(), user_id=owner.id, code=code, target_url=target_url)
+        async with self.container.sessions() as session:
+            session.add(link)
+            await session.flush()
+            session.expunge(link)
+            await session.commit()
+        return link
+
+    async def subscribe(self, owner: MadeUser, plan: str) -> None:
+        """Give a user a plan."""
+        await self.execute(
+            "INSERT INTO subscriptions (id, user_id, plan, status, mode) "
+            "VALUES (:id, :user_id, :plan, 'active', 'test')",
+            id=new_id(), user_id=owner.id, plan=plan,
+        )  # fmt: skip
 
     async def reload(self, post_id: UUID | str) -> Row[Any]:
         """Read a post as it is stored."""

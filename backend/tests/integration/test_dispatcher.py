@@ -33,6 +33,7 @@ def dispatcher(container: Container, sent: list[str]) -> Dispatcher:
         check="check",
         stores="stores",
         product_events="product_events",
+        captions="captions",
     )
     return Dispatcher(container.sessions, sent.append, tasks=names, lanes_per_worker=2)
 

@@ -33,6 +33,7 @@ EXISTS (
       AND (lease_until IS NULL OR lease_until < clock_timestamp())
 ) AS stores,
 EXISTS (SELECT 1 FROM product_events WHERE handled_at IS NULL) AS product_events,
+EXISTS (SELECT 1 FROM content_queue WHERE generate_due_at <= clock_timestamp() AND batch_id IS NULL) AS captions,
 EXISTS (
     SELECT 1 FROM social_accounts WHERE status = 'connected' AND checked_at <= clock_timestamp() - interval '1 day'
 ) AS checks,
@@ -55,6 +56,7 @@ _TIDY = (
     "(SELECT DISTINCT ON (connection_id, counts ->> 'kind') id FROM sync_runs "
     "WHERE outcome IN ('done', 'shrunken', 'empty') ORDER BY connection_id, counts ->> 'kind', started_at DESC)",
     "DELETE FROM follow_ups WHERE done_at < now() - interval '30 days'",
+    "DELETE FROM link_visitors WHERE seen_at < now() - interval '1 hour'",
     "DELETE FROM media_loans WHERE publication_id IN "
     "(SELECT id FROM publications WHERE finished_at < now() - interval '7 days')",
 )
@@ -70,6 +72,7 @@ class TaskNames:
     check: str
     stores: str
     product_events: str
+    captions: str
 
 
 class Dispatcher:
@@ -90,7 +93,7 @@ class Dispatcher:
         hints += [self._tasks.collect] * row.metrics + [self._tasks.refresh] * row.tokens
         hints += [self._tasks.follow_up] * row.follow_ups + [self._tasks.events] * row.events
         hints += [self._tasks.check] * row.checks + [self._tasks.stores] * row.stores
-        hints += [self._tasks.product_events] * row.product_events
+        hints += [self._tasks.product_events] * row.product_events + [self._tasks.captions] * row.captions
         for hint in hints:
             await asyncio.to_thread(self._send, hint)
 
