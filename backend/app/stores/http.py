@@ -82,8 +82,8 @@ class StoreHttp:
         With `has_secret` a redirect to another host is not followed: the key is not for that one. Raises `SourceBusy`
         for 429 and for a shop that is away, `SourceRefused` for an address that may not be asked.
         """
-        address = str(httpx.URL(url, params=dict(query))) if query else url
         try:
+            address = str(httpx.URL(url, params=dict(query))) if query else url
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._ask(address, dict(headers or {}), body, has_secret=has_secret)
         except (RemoteFileError, httpx.InvalidURL, httpx.HTTPError, httpcore.NetworkError, OSError, ValueError) as e:
