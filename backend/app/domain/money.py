@@ -52,6 +52,7 @@ SIGNS: Mapping[str, tuple[str, ...]] = {
     "ec$": ("XCD",),
     "$": ("USD", "CAD", "AUD", "NZD", "MXN", "SGD", "HKD", "TWD", "ARS", "CLP", "COP", "UYU", "BRL"),
     "€": ("EUR",),
+    "£gb": ("GBP",),
     "£": ("GBP", "GIP", "FKP", "SHP", "EGP"),
     "jp¥": ("JPY",),
     "cn¥": ("CNY",),
@@ -99,11 +100,15 @@ _GUESSED = {"$": "USD", "¥": "JPY", "£": "GBP", "dollar": "USD", "dollars": "U
 """Ambiguous signs that mean this where nothing else is known; `kr` and `Rs` stay open."""
 
 
+LETTER = "A-Za-zÀ-ɏЀ-ӿ"
+"""Letters of scripts that put spaces between words, as a range of a regular expression."""
+
+
 def _either(words: Iterable[str]) -> str:
     """Match any of them, the longest first; one that ends in a letter or `$` is not the beginning of a word."""
     longest_first = sorted(words, key=len, reverse=True)
     return "|".join(
-        re.escape(w) + (r"(?![^\W\d_])" if re.match("[^\\W円元]|[$]", w[-1]) else "") for w in longest_first
+        re.escape(w) + (f"(?![{LETTER}])" if re.match("[^\\W円元]|[$£]", w[-1]) else "") for w in longest_first
     )
 
 
@@ -111,7 +116,7 @@ SIGN = rf"(?:(?i:{_either(SIGNS)})|{_either(CURRENCIES)})"
 """What names a currency, as a regular expression. Codes in lower case count where they are no words elsewhere."""
 NUMBER = r"\d{1,3}(?:[ '’٬]\d{3})+(?!\d)(?:[.,٫]\d+)?|\d+(?:[.,٫٬]\d+)*"
 """Digits with what may group them, as a regular expression; `read_number` says whether they make a number."""
-_SIGN = re.compile(rf"(?<![^\W\d_]){SIGN}")
+_SIGN = re.compile(rf"(?<![{LETTER}]){SIGN}")
 _NUMBER = re.compile(NUMBER)
 _NOT_PRICE = re.compile(r"[-−–]\s*$")
 
@@ -211,7 +216,7 @@ def format_price(minor: int, currency: str | None, language: str, *, short: bool
     locale = _locale(language)
     decimals = exponent(currency)
     amount = amount_of(minor, currency)
-    if short and amount == amount.to_integral_value():
+    if short and decimals == 2 and amount == amount.to_integral_value():
         decimals = 0
     pattern = copy.copy(locale.currency_formats["standard"] if currency else locale.decimal_formats[None])
     pattern.frac_prec = (decimals, decimals)
