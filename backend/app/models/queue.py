@@ -63,7 +63,7 @@ class CaptionVersion(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     version: Mapped[int] = mapped_column(Integer)
     source: Mapped[str] = mapped_column(String(16))
-    """`generated`, `edited` or `restored`."""
+    """`generated`, `edited`, `template` or `restored`."""
     captions: Mapped[dict[str, Any]] = mapped_column(JSONB)
     model: Mapped[str | None] = mapped_column(String(128))
     tone: Mapped[str | None] = mapped_column(String(64))

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db.unit_of_work import UnitOfWork
+from app.domain.caption_templates import rendered
 from app.domain.errors import (
     CaptionVersionNotFound,
     FieldError,
@@ -21,12 +22,12 @@ from app.domain.errors import (
 from app.domain.products import facts_of
 from app.domain.vocabulary import QueueStatus, UsageMetric
 from app.kit.clock import Clock
-from app.models import CaptionVersion
+from app.models import CaptionTemplate, CaptionVersion
 from app.repositories.cursor import make_cursor, read_cursor
 from app.repositories.queue_repository import QueueFilter, QueueRepository, QueueRow
 from app.repositories.usage_repository import UsageRepository
 from app.services.caption_service import CaptionService
-from app.services.queue.captions import CaptionEdit, edited, rechecked
+from app.services.queue.captions import OWN_TEMPLATE, CaptionEdit, edited, from_template, rechecked
 from app.services.queue.intake import NewItem, QueueIntake
 from app.services.queue.writing import NO_ERROR, NOTHING_ASKED
 
@@ -108,6 +109,42 @@ class QueueService:
                 changes["status"] = QueueStatus.generated
             await self._queue.add_version(user_id, item_id, row.version + 1, source="edited", captions=new)
         await self._queue.change(user_id, item_id, **changes)
+        return await self.get(user_id, item_id)
+
+    async def apply_template(
+        self, user_id: UUID, item_id: UUID, template: CaptionTemplate, *, platforms: Sequence[str] | None
+    ) -> QueueRow:
+        """Fill an item's captions from a template; no AI caption is counted.
+
+        Raises `QueueItemNotFound`, `QueueItemState`, `QueueItemBusy`, `InvalidRequest` where nothing is left to fill.
+        """
+        row = await self._locked(user_id, item_id, EDITABLE, "edit")
+        facts, language = facts_of(row.product_data), (await self._captions.voice(user_id)).language
+        offered = [name for name in row.platforms if not template.platforms or name in template.platforms]
+        chosen = list(dict.fromkeys(platforms if platforms is not None else offered))
+        text = rendered(template.content, facts, language=language)
+        if not chosen or not text:
+            sentence = (
+                "This template is offered for none of the item's platforms. Say in platforms which ones it is for."
+                if text
+                else "Nothing is left of this template for this product: all of its fields are empty."
+            )
+            raise InvalidRequest([FieldError(("body", "template_id"), sentence, "template_does_not_fit")])
+        texts = dict.fromkeys(chosen, text)
+        new = from_template(row.captions, texts, template.hashtags, facts, language=language)
+        number = row.version + 1
+        await self._queue.add_version(
+            user_id, item_id, number, source="template", captions=new, model=OWN_TEMPLATE, instruction=template.name
+        )
+        await self._queue.change(
+            user_id,
+            item_id,
+            captions=new,
+            version=number,
+            platforms=list(dict.fromkeys((*row.platforms, *chosen))),
+            status=QueueStatus.generated if row.status == QueueStatus.pending else row.status,
+            **NO_ERROR,
+        )
         return await self.get(user_id, item_id)
 
     async def versions(self, user_id: UUID, item_id: UUID) -> list[CaptionVersion]:

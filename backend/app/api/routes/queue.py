@@ -19,6 +19,7 @@ from app.api.deps import (
     QueueServiceDep,
     QueueWritingDep,
     ReadingQueueServiceDep,
+    TemplateServiceDep,
 )
 from app.api.problems import problem_body, problems
 from app.domain.errors import (
@@ -41,6 +42,7 @@ from app.domain.errors import (
     QueueItemNotDeletable,
     QueueItemNotFound,
     QueueItemState,
+    TemplateNotFound,
     WriterUnavailable,
 )
 from app.domain.vocabulary import Platform, QueueStatus
@@ -63,6 +65,7 @@ from app.schemas.queue import (
     UpdateItem,
     VersionRead,
 )
+from app.schemas.templates import ApplyTemplate
 from app.services.queue.approval import Approval
 from app.services.queue.bulk import Done
 from app.services.queue.captions import CaptionEdit
@@ -209,6 +212,19 @@ async def generate_stream(
             yield f"event: problem\ndata: {json.dumps(problem_body(request, error))}\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/{item_id}/apply-template",
+    operation_id="queue_apply_template",
+    responses=problems(*ITEM, TemplateNotFound, InvalidRequest),
+)
+async def apply_template(
+    item_id: UUID, body: ApplyTemplate, user: CurrentUser, queue: QueueServiceDep, templates: TemplateServiceDep
+) -> ItemRead:
+    """Fill captions from one of the user's templates. It counts as no AI caption."""
+    template = await templates.template(user.id, body.template_id)
+    return read_item(await queue.apply_template(user.id, item_id, template, platforms=body.platforms))
 
 
 @router.get("/{item_id}/versions", operation_id="queue_versions", responses=problems(*SIGNED_IN, QueueItemNotFound))

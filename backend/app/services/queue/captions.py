@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from app.domain.captions import code_points, compose
 from app.domain.fact_guard import check
 from app.domain.products import ProductFacts
 
+OWN_TEMPLATE = "own_template"
+"""Who wrote a caption that comes from a template of the owner's; `template` is the built-in writer."""
 Entry = dict[str, Any]
 """`caption, hashtags, call_to_action, character_count, model, is_edited, is_shortened, findings`."""
 
@@ -74,6 +76,23 @@ def edited(
             "is_edited": True,
             "is_shortened": False,
         }
+        result[platform] = _checked(entry, platform, facts, language)
+    return result
+
+
+def from_template(
+    captions: Mapping[str, Entry],
+    texts: Mapping[str, str],
+    hashtags: Sequence[str],
+    facts: ProductFacts,
+    *,
+    language: str,
+) -> dict[str, Entry]:
+    """Return captions with some platforms' texts taken from a template of the owner's."""
+    result = {platform: dict(entry) for platform, entry in captions.items()}
+    for platform, text in texts.items():
+        caption = Caption(text, tuple(hashtags), "")
+        entry = {**plain(platform, caption, OWN_TEMPLATE), "is_edited": False, "is_shortened": False}
         result[platform] = _checked(entry, platform, facts, language)
     return result
 
