@@ -10,11 +10,23 @@ from uuid import UUID
 from sqlalchemy import Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import PostMetrics
+from app.models import PostMetrics, ShortLink
 from app.repositories.metrics_repository import NUMBERS
 
-_SUMS = tuple(func.sum(getattr(PostMetrics, name)).label(name) for name in NUMBERS)
-_KNOWN = tuple(func.count(getattr(PostMetrics, name)).label(f"{name}_known") for name in NUMBERS)
+_LINK_CLICKS = (
+    select(func.sum(ShortLink.clicks)).where(ShortLink.post_id == PostMetrics.post_id).correlate(PostMetrics)
+).scalar_subquery()
+"""How often people followed the short links of a post; null where it has none."""
+
+
+def _number(name: str) -> Any:
+    """Return a number as it counts: clicks are the platform's, or else those of the post's short links."""
+    column = getattr(PostMetrics, name)
+    return func.coalesce(column, _LINK_CLICKS) if name == "clicks" else column
+
+
+_SUMS = tuple(func.sum(_number(name)).label(name) for name in NUMBERS)
+_KNOWN = tuple(func.count(_number(name)).label(f"{name}_known") for name in NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,18 @@ class NumbersFilter:
     until: datetime | None = None
     platform: str | None = None
     account_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class PostNumbers:
+    """The latest numbers of one post; None where nobody reports one."""
+
+    id: UUID
+    post_id: UUID
+    numbers: dict[str, int | None]
+    clicks_source: str | None
+    """`platform`, or `links` where only the post's short links were counted."""
+    fetched_at: datetime
 
 
 class AnalyticsRepository:
@@ -56,24 +80,33 @@ class AnalyticsRepository:
         )
         return list((await self._session.execute(query)).all())
 
-    async def of_post(self, user_id: UUID, post_id: UUID) -> PostMetrics | None:
-        return await self._session.scalar(
-            select(PostMetrics).where(
-                PostMetrics.user_id == user_id, PostMetrics.post_id == post_id, PostMetrics.fetched_at.is_not(None)
-            )
+    async def of_post(self, user_id: UUID, post_id: UUID) -> PostNumbers | None:
+        known = and_(
+            PostMetrics.user_id == user_id, PostMetrics.post_id == post_id, PostMetrics.fetched_at.is_not(None)
         )
+        row = (await self._session.execute(select(PostMetrics, _LINK_CLICKS).where(known))).first()
+        return None if row is None else _read(*row)
 
-    async def page(self, user_id: UUID, *, page: int, per_page: int) -> tuple[list[PostMetrics], int]:
+    async def page(self, user_id: UUID, *, page: int, per_page: int) -> tuple[list[PostNumbers], int]:
         known = and_(PostMetrics.user_id == user_id, PostMetrics.fetched_at.is_not(None))
         total = int(await self._session.scalar(select(func.count()).select_from(PostMetrics).where(known)) or 0)
-        rows = await self._session.scalars(
-            select(PostMetrics)
+        rows = await self._session.execute(
+            select(PostMetrics, _LINK_CLICKS)
             .where(known)
             .order_by(PostMetrics.posted_at.desc(), PostMetrics.id.desc())
             .offset((page - 1) * per_page)
             .limit(per_page)
         )
-        return list(rows), total
+        return [_read(*row) for row in rows.all()], total
+
+
+def _read(row: PostMetrics, link_clicks: int | None) -> PostNumbers:
+    numbers = {name: getattr(row, name) for name in NUMBERS}
+    source = "platform" if row.clicks is not None else None if link_clicks is None else "links"
+    if source == "links":
+        numbers["clicks"] = int(link_clicks or 0)
+    assert row.fetched_at is not None
+    return PostNumbers(row.id, row.post_id, numbers, source, row.fetched_at)
 
 
 def _conditions(user_id: UUID, wanted: NumbersFilter) -> Any:

@@ -55,8 +55,10 @@ class PostMetricsRead(Read):
     engagement_rate: float
     fetched_at: datetime
     available: dict[str, int | None]
-    """The numbers as the platform reports them: null where it does not."""
+    """The numbers as they are known: null where nobody reports one."""
     unavailable: list[str]
+    clicks_source: str | None
+    """`platform`, or `links` where the platform reports no clicks and those of the post's short links were counted."""
 
 
 class PostMetricsPage(Read):

@@ -11,8 +11,7 @@ from uuid import UUID
 from app.db.unit_of_work import UnitOfWork
 from app.domain.engagement import engagement_rate
 from app.domain.errors import MetricsNotFound
-from app.models import PostMetrics
-from app.repositories.analytics_repository import AnalyticsRepository, NumbersFilter
+from app.repositories.analytics_repository import AnalyticsRepository, NumbersFilter, PostNumbers
 from app.repositories.metrics_repository import NUMBERS
 from app.repositories.user_repository import Identity
 
@@ -71,14 +70,14 @@ class AnalyticsService:
             as_of=_latest(row.as_of for row in platforms),
         )
 
-    async def of_post(self, user_id: UUID, post_id: UUID) -> PostMetrics:
+    async def of_post(self, user_id: UUID, post_id: UUID) -> PostNumbers:
         """Raises `MetricsNotFound`, also for somebody else's post."""
         found = await self._rows.of_post(user_id, post_id)
         if found is None:
             raise MetricsNotFound
         return found
 
-    async def page(self, user_id: UUID, *, page: int, per_page: int) -> tuple[list[PostMetrics], int]:
+    async def page(self, user_id: UUID, *, page: int, per_page: int) -> tuple[list[PostNumbers], int]:
         return await self._rows.page(user_id, page=page, per_page=per_page)
 
 

@@ -152,8 +152,10 @@ class Factory:
             await session.commit()
         return UUID(str(fields["id"]))
 
-    async def link(self, owner: MadeUser, *, code: str, target_url: str = "https://shop.example/") -> ShortLink:
-        link = ShortLink(id=new_id(), user_id=owner.id, code=code, target_url=target_url)
+    async def link(self, owner: MadeUser, *, code: str, **values: Any) -> ShortLink:
+        link = ShortLink(
+            **{"id": new_id(), "target_url": "https://shop.example/", **values}, user_id=owner.id, code=code
+        )
         async with self.container.sessions() as session:
             session.add(link)
             await session.flush()

@@ -280,6 +280,22 @@ class TestNumbersOfPosts:
         assert (partial["reach"], partial["available"]["reach"]) == (0, None)
         assert partial["engagement_rate"] == 5.5
 
+    async def test_clicks_are_those_of_short_links_where_the_platform_reports_none(
+        self, client: httpx.AsyncClient, shop: dict[str, Any], factory: Factory, signed_in: MadeUser
+    ) -> None:
+        for number, (name, clicks) in enumerate((("first", 100), ("third", 4), ("third", 3))):
+            await factory.link(signed_in, code=f"code{number}", post_id=shop[name].id, clicks=clicks)
+        measured = ok(await client.get(f"/analytics/posts/{shop['first'].id}"))
+        assert (measured["clicks"], measured["clicks_source"]) == (9, "platform")
+        counted = ok(await client.get(f"/analytics/posts/{shop['third'].id}"))
+        assert (counted["clicks"], counted["clicks_source"], counted["unavailable"]) == (7, "links", ["reach"])
+        by_id = {one["post_id"]: one for one in ok(await client.get("/analytics/posts"))["items"]}
+        assert by_id[str(shop["third"].id)] == counted
+        overview = ok(await client.get("/analytics/overview"))
+        assert overview["total_clicks"] == 16
+        assert overview["by_platform"]["tiktok"]["unavailable"] == ["reach"]
+        assert sum(day["clicks"] for day in overview["series"]) == 16
+
     async def test_are_a_404_where_there_are_none(self, client: httpx.AsyncClient, shop: dict[str, Any]) -> None:
         for post_id in (shop["fresh"].id, shop["foreign"].id, new_id()):
             assert problem(await client.get(f"/analytics/posts/{post_id}")) == (404, "metrics_not_found")

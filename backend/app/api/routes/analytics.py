@@ -12,9 +12,7 @@ from app.api.problems import problems
 from app.domain.engagement import engagement_rate
 from app.domain.errors import InvalidToken, MetricsNotFound, NotAuthenticated
 from app.domain.vocabulary import Platform
-from app.models import PostMetrics
-from app.repositories.analytics_repository import NumbersFilter
-from app.repositories.metrics_repository import NUMBERS
+from app.repositories.analytics_repository import NumbersFilter, PostNumbers
 from app.schemas.analytics import Overview, PlatformTotals, PostMetricsPage, PostMetricsRead, SeriesPoint
 from app.schemas.common import Moment
 from app.services.analytics_service import PlatformNumbers
@@ -68,15 +66,14 @@ def _totals(part: PlatformNumbers) -> dict[str, float]:
     }
 
 
-def _read(row: PostMetrics) -> PostMetricsRead:
-    available: dict[str, int | None] = {name: getattr(row, name) for name in NUMBERS}
-    assert row.fetched_at is not None
+def _read(found: PostNumbers) -> PostMetricsRead:
     return PostMetricsRead(
-        id=row.id,
-        post_id=row.post_id,
-        **{name: value or 0 for name, value in available.items()},
-        engagement_rate=engagement_rate(available),
-        fetched_at=row.fetched_at,
-        available=available,
-        unavailable=[name for name, value in available.items() if value is None],
+        id=found.id,
+        post_id=found.post_id,
+        **{name: value or 0 for name, value in found.numbers.items()},
+        engagement_rate=engagement_rate(found.numbers),
+        fetched_at=found.fetched_at,
+        available=found.numbers,
+        unavailable=[name for name, value in found.numbers.items() if value is None],
+        clicks_source=found.clicks_source,
     )
