@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import demo, keys, status
+from app.cli import demo, keys, plan, status, tour
 
 app = typer.Typer(
     help="Social media automation for small shops. Every command talks to a running PostPilot (`make start`).",
@@ -13,5 +13,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command("demo")(demo.demo)
+app.command("tour")(tour.tour)
+app.command("plan")(plan.plan)
 app.command("status")(status.status)
 app.add_typer(keys.app, name="keys")

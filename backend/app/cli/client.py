@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ class Api:
 
     def __init__(self, settings: Settings) -> None:
         self._client = httpx.Client(
-            base_url=f"http://127.0.0.1:{settings.api_port}/api/v1", timeout=60, trust_env=False
+            base_url=f"http://127.0.0.1:{settings.api_port}/api/v1", timeout=300, trust_env=False
         )
 
     def sign_in(self, email: str, password: str) -> None:
@@ -31,6 +32,13 @@ class Api:
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         return _good(self._send("POST", path, json=body))
+
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        return _good(self._send("PUT", path, json=body))
+
+    def upload(self, path: str, file: Path, media_type: str) -> Any:
+        """Send a file as a form does."""
+        return _good(self._send("POST", path, files={"file": (file.name, file.read_bytes(), media_type)}))
 
     def find(self, path: str) -> Any | None:
         """Return what is at a path, or `None` where there is nothing yet."""

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.kit.ids import new_id
 from app.models import AuthSession, User
 
 _IDENTITY = text("""
@@ -16,6 +17,12 @@ SELECT u.id, u.email, u.is_active, u.timezone, u.created_at,
        COALESCE(s.plan, 'free') AS plan
 FROM users u LEFT JOIN subscriptions s ON s.user_id = u.id AND s.status IN ('active', 'trialing', 'past_due')
 WHERE u.id = :id
+""")
+
+
+_PUT_PLAN = text("""
+INSERT INTO subscriptions (id, user_id, plan, status, mode) VALUES (:id, :user_id, :plan, 'active', :mode)
+ON CONFLICT (user_id) DO UPDATE SET plan = EXCLUDED.plan, status = 'active', mode = EXCLUDED.mode, updated_at = now()
 """)
 
 
@@ -41,6 +48,10 @@ class UserRepository:
 
     async def find_by_email(self, email: str) -> User | None:
         return await self._session.scalar(select(User).where(func.lower(User.email) == email.lower()))
+
+    async def put_plan(self, user_id: UUID, tier: str, *, mode: str) -> None:
+        """Give a user an active subscription, in the place of the one there is."""
+        await self._session.execute(_PUT_PLAN, {"id": new_id(), "user_id": user_id, "plan": tier, "mode": mode})
 
     async def let_go(self) -> None:
         """End the reading so far and give the connection back."""
