@@ -158,7 +158,11 @@ class ProductRepository:
             await self._session.execute(
                 update(Product)
                 .where(Product.id.in_(ids))
-                .values(seen_run_id=run_id if run_id is not None else Product.seen_run_id, checked_at=at)
+                .values(
+                    seen_run_id=run_id if run_id is not None else Product.seen_run_id,
+                    checked_at=at,
+                    updated_at=Product.updated_at,
+                )
             )
 
     async def note_seen(self, user_id: UUID, connection_id: UUID, external_ids: Sequence[str], run_id: UUID) -> None:
@@ -167,7 +171,7 @@ class ProductRepository:
             await self._session.execute(
                 update(Product)
                 .where(*_source(user_id, connection_id), Product.external_id.in_(external_ids))
-                .values(seen_run_id=run_id)
+                .values(seen_run_id=run_id, updated_at=Product.updated_at)
             )
 
     async def presence(self, user_id: UUID, connection_id: UUID, run_id: UUID) -> tuple[int, int]:
