@@ -11,6 +11,7 @@ import redis.exceptions
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.captions.base import CaptionWriter
+from app.captions.claude import ClaudeConfig, ClaudeWriter
 from app.captions.template import TemplateWriter
 from app.db.engine import Sessions, make_engine, make_reading_sessions, make_sessions
 from app.db.unit_of_work import Send
@@ -296,7 +297,20 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
 
 def build_writer(settings: Settings) -> CaptionWriter:
     """Return who writes captions: Claude where a key is set, else the built-in writer."""
-    return TemplateWriter()
+    key = settings.anthropic_api_key.get_secret_value()
+    if not key:
+        return TemplateWriter()
+    return ClaudeWriter(
+        ClaudeConfig(
+            api_key=key,
+            base_url=settings.anthropic_base_url.rstrip("/"),
+            model=settings.ai_caption_model,
+            fallback_model=settings.ai_caption_fallback_model,
+            effort=settings.ai_caption_effort,
+            max_tokens=settings.ai_caption_max_tokens,
+            timeout_seconds=settings.ai_timeout_seconds,
+        )
+    )
 
 
 def build_store(settings: Settings) -> Store:

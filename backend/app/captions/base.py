@@ -46,6 +46,8 @@ class Brief:
     previous: Mapping[str, str] = field(default_factory=dict)
     """Captions by platform that the owner wants written anew."""
     photo: Photo | None = None
+    user_key: str = ""
+    """Tells users apart for the provider without saying who they are."""
     variety: int = 0
     """Changes with every try: a writer without chance of its own writes something else for another number."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import UUID
 
@@ -116,6 +117,7 @@ class CaptionService:
             instruction=instruction,
             previous=previous,
             photo=photo,
+            user_key=hashlib.sha256(f"captions:{user_id}".encode()).hexdigest()[:32],
             variety=variety,
         )
 
