@@ -425,6 +425,58 @@ class TestApprove:
         assert done["captions"]["facebook"]["caption"] == "See https://shop.example/mug!"
 
 
+class TestFactGuard:
+    WRONG = "Yours for €19.00, delivered free."
+
+    async def test_a_mismatch_is_marked_and_cannot_be_approved_unseen(
+        self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory
+    ) -> None:
+        item = await generated(client, MUG, ["facebook", "instagram"])
+        changes = {"captions": {"facebook": {"caption": self.WRONG}}}
+        edited = ok(await client.patch(f"/queue/{item['id']}", json=changes))
+        findings = edited["captions"]["facebook"]["findings"]
+        assert [finding["code"] for finding in findings] == ["wrong_price", "invented_shipping"]
+        assert edited["captions"]["instagram"]["findings"] == []
+        response = await client.post(f"/queue/{item['id']}/approve")
+        assert problem(response) == (409, "caption_needs_review")
+        told = response.json()["findings"]
+        assert told == [{"platform": "facebook", **finding} for finding in findings]
+        partly = {"accepted_findings": [findings[0]["id"]]}
+        assert problem(await client.post(f"/queue/{item['id']}/approve", json=partly)) == (409, "caption_needs_review")
+        bulk = {"action": "approve", "item_ids": [item["id"]]}
+        assert ok(await client.post("/queue/bulk", json=bulk))["results"][0]["error"]["findings"] == told
+        assert ok(await client.get(f"/queue/{item['id']}"))["status"] == "generated"
+        seen = {"accepted_findings": [finding["id"] for finding in findings]}
+        assert ok(await client.post(f"/queue/{item['id']}/approve", json=seen))["status"] == "approved"
+
+    async def test_only_the_captions_that_are_used_count(
+        self, client: httpx.AsyncClient, mug: dict[str, Any], signed_in: MadeUser, factory: Factory
+    ) -> None:
+        account = await factory.account(signed_in, "instagram")
+        item = await generated(client, mug, ["facebook", "instagram"])
+        ok(await client.patch(f"/queue/{item['id']}", json={"captions": {"facebook": {"caption": self.WRONG}}}))
+        body = {"account_ids": [str(account.id)], "scheduled_for": TOMORROW.isoformat()}
+        assert ok(await client.post(f"/queue/{item['id']}/approve", json=body))["status"] == "scheduled"
+
+    async def test_a_caption_sent_with_the_approval_is_checked_too(
+        self, client: httpx.AsyncClient, signed_in: MadeUser
+    ) -> None:
+        item = await generated(client, MUG)
+        body = {"captions": {"facebook": {"caption": self.WRONG}}}
+        assert problem(await client.post(f"/queue/{item['id']}/approve", json=body)) == (409, "caption_needs_review")
+        assert ok(await client.get(f"/queue/{item['id']}"))["version"] == 1
+
+    async def test_captions_are_checked_anew_when_the_product_changes(
+        self, client: httpx.AsyncClient, signed_in: MadeUser
+    ) -> None:
+        item = await add(client, MUG)
+        ok(await client.patch(f"/queue/{item['id']}", json={"captions": {"facebook": {"caption": "Only €24.00."}}}))
+        changed = ok(await client.patch(f"/queue/{item['id']}", json={"product_data": {**MUG, "price": "26.00"}}))
+        assert [one["code"] for one in changed["captions"]["facebook"]["findings"]] == ["wrong_price"]
+        back = ok(await client.patch(f"/queue/{item['id']}", json={"product_data": MUG}))
+        assert back["captions"]["facebook"]["findings"] == []
+
+
 class TestAutoSchedule:
     @pytest.fixture
     async def page(self, factory: Factory, signed_in: MadeUser, client: httpx.AsyncClient) -> str:
