@@ -169,10 +169,14 @@ class CaptionRead(Read):
 class ItemCaption(CaptionRead):
     is_edited: bool
     is_shortened: bool
+    """Whether it was cut to what its platform takes."""
+    notes: list[str]
+    """What the writer could not do as asked."""
     findings: list[Finding]
 
 
 class CheckedCaption(CaptionRead):
+    notes: list[str]
     findings: list[Finding]
 
 

@@ -220,7 +220,7 @@ class TestGenerateCaption:
     async def test_answers_in_the_original_form(self, client: httpx.AsyncClient, signed_in: MadeUser) -> None:
         body = ok(await client.post("/queue/generate-caption", json={"product_data": MUG}))
         assert set(body) == {
-            "caption", "hashtags", "platform", "call_to_action", "character_count", "model", "findings",
+            "caption", "hashtags", "platform", "call_to_action", "character_count", "model", "notes", "findings",
         }  # fmt: skip
         assert (body["platform"], body["model"], body["findings"]) == ("instagram", "template", [])
         tags = " ".join(f"#{tag}" for tag in body["hashtags"])

@@ -14,7 +14,7 @@ from app.domain.products import ProductFacts
 OWN_TEMPLATE = "own_template"
 """Who wrote a caption that comes from a template of the owner's; `template` is the built-in writer."""
 Entry = dict[str, Any]
-"""`caption, hashtags, call_to_action, character_count, model, is_edited, is_shortened, findings`."""
+"""`caption, hashtags, call_to_action, character_count, model, is_edited, is_shortened, notes, findings`."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,19 @@ def plain(platform: str, caption: Caption, model: str) -> Entry:
     }
 
 
-def entries_of(written: Written, facts: ProductFacts, *, language: str) -> dict[str, Entry]:
-    """Return what a writer has written, checked against the product."""
+def entries_of(written: Written, facts: ProductFacts) -> dict[str, Entry]:
+    """Return what a writer has written, checked against the product in the language it was written in."""
     return {
         platform: _checked(
             {
                 **plain(platform, caption, written.model),
                 "is_edited": False,
                 "is_shortened": caption.is_shortened,
+                "notes": list(written.notes),
             },
             platform,
             facts,
-            language,
+            written.language,
         )
         for platform, caption in written.captions.items()
     }
@@ -75,6 +76,7 @@ def edited(
             "model": before.get("model"),
             "is_edited": True,
             "is_shortened": False,
+            "notes": [],
         }
         result[platform] = _checked(entry, platform, facts, language)
     return result
@@ -92,7 +94,7 @@ def from_template(
     result = {platform: dict(entry) for platform, entry in captions.items()}
     for platform, text in texts.items():
         caption = Caption(text, tuple(hashtags), "")
-        entry = {**plain(platform, caption, OWN_TEMPLATE), "is_edited": False, "is_shortened": False}
+        entry = {**plain(platform, caption, OWN_TEMPLATE), "is_edited": False, "is_shortened": False, "notes": []}
         result[platform] = _checked(entry, platform, facts, language)
     return result
 

@@ -120,8 +120,7 @@ class QueueWriting:
         except BaseException:
             await asyncio.shield(self._give_back(user.id, month))
             raise
-        voice = await self._captions.voice(user.id)
-        return entries_of(written, facts, language=voice.language)[platform]
+        return entries_of(written, facts)[platform]
 
     async def _take(self, user: Identity, item_id: UUID, wanted: GenerateRequest) -> Writing:
         """Lease an item for writing at once. Should this process die, the background takes it up after the lease."""
@@ -244,8 +243,7 @@ class QueueWriting:
     async def _record(self, writing: Writing, written: Written) -> None:
         """Keep what was written, if the item is still ours to write."""
         facts = facts_of(writing.product_data)
-        voice = await self._captions.voice(writing.user_id)
-        new = entries_of(written, facts, language=voice.language)
+        new = entries_of(written, facts)
         async with unit_of_work(self._sessions) as uow:
             queue = QueueRepository(uow.session)
             row = await queue.lock_lease(writing)
