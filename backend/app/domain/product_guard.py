@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from app.domain import fact_money
 from app.domain.money import NUMBER, SIGN, amount_of, currencies_of, exponent, plain, read_number
 from app.domain.preferences import OnPriceChange, OnSoldOut, ProductPreferences
 
 SOLD_OUT = "product_sold_out"
 REMOVED = "product_removed"
 PRICE_CHANGED = "product_price_changed"
+
+LANGUAGE = "en"
+"""What amounts are read as where a post does not say its language; signs and codes count in any."""
 
 _MENTION = re.compile(
     rf"(?P<before>(?<![^\W\d_])(?:{SIGN})[ \u00a0\u202f]?)?(?<![\d.,])(?P<number>{NUMBER})"
@@ -94,8 +98,10 @@ def _price(
     old, new = _spelled(before, currency), _spelled(now.price_minor, now.currency)
     # A percentage was reckoned from the old price: no replacement makes it right.
     if wanted.on_price_change is OnPriceChange.rewrite and currency == now.currency and "%" not in content:
-        content = replace_price(content, before, now.price_minor, currency)
-        return Reword(content, {"price_minor": now.price_minor}, f"The price in the text was {old} and is now {new}.")
+        reworded = replace_price(content, before, now.price_minor, currency)
+        if not mentions(reworded, before, currency):  # written in a way that is not rewritten by rule
+            note = f"The price in the text was {old} and is now {new}."
+            return Reword(reworded, {"price_minor": now.price_minor}, note)
     sentence = (
         f"“{now.title}” now costs {new}, and this post says {old}. Correct the text, publish it all the same, or "
         "delete it."
@@ -104,8 +110,14 @@ def _price(
 
 
 def mentions(content: str, price_minor: int, currency: str | None) -> bool:
-    """Whether a text names a price: an amount beside a sign of its currency, or written with decimals."""
-    return any(_is_price(found, price_minor, currency) for found in _MENTION.finditer(content))
+    """Whether a text names a price, in whatever way the fact guard reads amounts."""
+    if any(_is_price(found, price_minor, currency) for found in _MENTION.finditer(content)):
+        return True
+    found = fact_money.mentions(fact_money.readable(content), currency=currency, language=LANGUAGE)
+    return any(
+        price_minor in mention.minors(currency) and (not mention.currencies or currency in mention.currencies)
+        for mention in found
+    )
 
 
 def replace_price(content: str, old_minor: int, new_minor: int, currency: str | None) -> str:
@@ -121,7 +133,7 @@ def replace_price(content: str, old_minor: int, new_minor: int, currency: str | 
 
 
 def _is_price(found: re.Match[str], price_minor: int, currency: str | None) -> bool:
-    signs = [group.strip().casefold() for group in (found.group("before"), found.group("after")) if group]
+    signs = [group.strip() for group in (found.group("before"), found.group("after")) if group]
     if signs and currency and not any(currency in currencies_of(sign) for sign in signs):
         return False
     number = found.group("number")

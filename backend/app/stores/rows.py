@@ -198,7 +198,7 @@ class RowReader:
     def _currency(self, values: Mapping[str, str]) -> str | None:
         """Return the currency that the row's own column names, else the one beside its price, else the default."""
         named = values.get("currency", "")
-        text = f"1 {named}" if named else values.get("price") or values.get("sale_price") or ""
+        text = f"1 {named.upper()}" if named else values.get("price") or values.get("sale_price") or ""
         return parse_price(text, self._default_currency)[1]
 
     def _tell_currency(self, row: str) -> None:
