@@ -33,6 +33,8 @@ _STALE = re.compile(
     re.IGNORECASE,
 )
 """Words of offers, delivery and stock: true when the description was written, perhaps not today."""
+_PURE = re.compile(r"\b100\s?%")
+"""What something consists of wholly: no offer."""
 _INJECTED = re.compile(
     r"\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|previous|above|rule|prompt)|\bsystem prompt\b",
     re.IGNORECASE,
@@ -67,6 +69,7 @@ def is_usable(text: str, max_chars: int) -> bool:
     """Whether a piece of a shop's text says something lasting about the product, and nothing else."""
     if not 3 <= len(text) <= max_chars or (text.isupper() and len(text) > 12):
         return False
+    text = _PURE.sub("", text)
     unwanted = (_MONEY, _CONTACT, _STALE, _INJECTED)
     return not (
         any(pattern.search(text) for pattern in unwanted) or links_in(text) or mentions_in(text) or hashtags_in(text)

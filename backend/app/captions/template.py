@@ -23,6 +23,8 @@ MODEL = "template"
 VERSION = "template-1"
 TRIES = 12
 """How many varieties are tried for a caption other than the previous one."""
+SHORT_WORD = 4
+"""So long a word is looked for by itself only."""
 TONE_OF_OTHERS = "engaging"
 CALM_TONES = ("professional", "elegant", "informative")
 _EMOJI = re.compile("[\u2190-\u21ff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]+ ?")
@@ -161,7 +163,7 @@ class _Composer:
     def _short(self) -> list[str]:
         """TikTok: one thought, then the name and the price."""
         said = self._say(limit=130, count=1)
-        shapes = [[self._opener(), said, self._price()], [said or self._opener(), self._named_price()]]
+        shapes = [[self._opener(), said, self._price()], [said, self._named_price()]]
         blocks = shapes[self.dice.number(len(shapes))]
         return [" ".join(block for block in blocks if block)]
 
@@ -256,8 +258,8 @@ class _Composer:
         if self.voice.emoji is Emoji.none:
             return text
         neutral, by_word = emoji()
-        about = " ".join((self.facts.title, self.facts.category or "", *self.facts.tags)).casefold() + " "
-        fitting = [sign for sign, words in by_word.items() if any(f" {word}" in f" {about}" for word in words)]
+        about = " ".join((self.facts.title, self.facts.category or "", *self.facts.tags)).casefold()
+        fitting = [sign for sign, words in by_word.items() if any(_is_about(word, about) for word in words)]
         if self.voice.emoji is Emoji.few:
             return _at_line_end(text, 0, [*fitting, self.dice.pick(neutral)][0]) if self._is_lively(fitting) else text
         signs = list(dict.fromkeys([*fitting[:2], *neutral]))[:3]
@@ -268,6 +270,14 @@ class _Composer:
     def _is_lively(self, fitting: list[str]) -> bool:
         """Whether few emoji are one or none: calm tones and products without a fitting one often do without."""
         return bool(fitting and self.tone not in CALM_TONES) or self.dice.number(3) == 0
+
+
+def _is_about(word: str, text: str) -> bool:
+    """Whether a word is in a text: a long one also as the beginning of another, a short one only by itself or in the
+    plural, as "art" is not in "article"."""
+    stem = word.strip()
+    ending = r"\w*" if len(stem) > SHORT_WORD else "" if word.endswith(" ") else r"(?:e?s|e?n|e)?\b"
+    return re.search(rf"\b{re.escape(stem)}{ending}(?!\w)", text) is not None
 
 
 def _ended(text: str) -> str:
