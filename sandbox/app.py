@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse
 
+from sandbox.claude.dialect import ClaudeDialect
 from sandbox.control import Control
 from sandbox.core import Sandbox
 from sandbox.dialect import Dialect
@@ -17,6 +18,7 @@ from sandbox.instagram.containers import VIDEOS, fetch_video
 from sandbox.instagram.routes import resolve as resolve_instagram
 from sandbox.meta.dialect import GraphDialect
 from sandbox.pages import Pages
+from sandbox.records import PLATFORMS
 from sandbox.settings import Settings
 from sandbox.tiktok.dialect import TikTokDialect
 from sandbox.tiktok.publishing import pull_media
@@ -44,6 +46,7 @@ class App:
             "instagram": GraphDialect("instagram", resolve_instagram),
             "facebook": GraphDialect("facebook", resolve_facebook),
             "tiktok": TikTokDialect(),
+            "claude": ClaudeDialect(),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,8 +58,9 @@ class App:
         parts = scope["path"].split("/", 3)
         dialect = self.dialects.get(parts[1])
         if dialect is not None and len(parts) > 2:
-            if parts[2] == "www":
-                await self.pages.consent(dialect.name, scope, receive, send)
+            platform = next((name for name in PLATFORMS if name == dialect.name), None)
+            if parts[2] == "www" and platform is not None:
+                await self.pages.consent(platform, scope, receive, send)
             else:
                 await self._platform_call(dialect, scope, receive, send)
         elif parts[1] == "_sandbox":

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Coroutine
 from typing import Any
 
+from sandbox.claude.state import ClaudeState
 from sandbox.clock import Clock
 from sandbox.faults import Faults, Knobs
 from sandbox.growth import Totals, followers_at, totals
@@ -32,6 +33,7 @@ class Sandbox:
         self.library = Library(settings.root / "media", self.store)
         self.windows = Windows()
         self.usage = Usage()
+        self.claude = ClaudeState()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _restore(self) -> None:
@@ -70,6 +72,7 @@ class Sandbox:
         self.faults.calls.clear()
         self.windows.clear()
         self.usage.clear()
+        self.claude.clear()
 
     async def close(self) -> None:
         """Stop background work, store everything and close."""

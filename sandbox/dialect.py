@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sandbox.records import Platform
 from sandbox.wire import Answer, Call, Endpoint
 
 
@@ -12,8 +11,8 @@ class Dialect(Protocol):
     """What the front of the sandbox needs to know about a platform."""
 
     @property
-    def name(self) -> Platform:
-        """The platform."""
+    def name(self) -> str:
+        """The platform, as the first part of its paths."""
         ...
 
     def resolve(self, call: Call) -> Endpoint:

@@ -17,6 +17,7 @@ FaultKind = Literal[
     "delay",
     "container_error",
     "publish_failed",
+    "model_answer",
 ]
 
 
@@ -145,6 +146,8 @@ class Fault:
             document = {"platform": "facebook", "operation": "facebook.byte_upload"} | document
         if kind == "publish_failed":
             document = {"platform": "tiktok", "operation": "tiktok.publish"} | document
+        if kind == "model_answer":
+            document = {"platform": "claude", "operation": "claude.messages"} | document
         operation = document.get("operation")
         if not isinstance(operation, str) or not operation:
             raise ValueError("operation is missing")

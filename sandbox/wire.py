@@ -30,10 +30,12 @@ class Answer:
     status: int = 200
     content_type: str = JSON_TYPE
     headers: tuple[tuple[str, str], ...] = ()
+    pieces: tuple[bytes, ...] = ()
+    """Sent one by one instead of `body`, where an answer is a stream."""
 
     def with_headers(self, *headers: tuple[str, str]) -> Answer:
         """Return the same answer with more headers."""
-        return Answer(self.body, self.status, self.content_type, (*self.headers, *headers))
+        return Answer(self.body, self.status, self.content_type, (*self.headers, *headers), self.pieces)
 
 
 def ok(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
@@ -180,10 +182,11 @@ async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
 
 async def send_answer(send: Send, answer: Answer) -> None:
     """Write an answer to the connection."""
-    headers = [
-        (b"content-type", answer.content_type.encode("latin-1")),
-        (b"content-length", str(len(answer.body)).encode()),
-    ]
+    headers = [(b"content-type", answer.content_type.encode("latin-1"))]
+    if not answer.pieces:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    for piece in answer.pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": answer.body})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -127,7 +127,7 @@ class CaptionWriter(Protocol):
     async def write(self, brief: Brief, ledger: Ledger) -> Written:
         """Raises `CaptionError`."""
 
-    def stream(self, brief: Brief, ledger: Ledger) -> AsyncIterator[str | Written]:
+    def stream(self, brief: Brief, ledger: Ledger) -> AsyncGenerator[str | Written]:
         """Give the text as it is written, piece by piece, and what came of it last. Raises `CaptionError`."""
 
     async def aclose(self) -> None: ...

@@ -7,7 +7,8 @@ fallback one, if there is one. All other waiting is the caller's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import structlog
@@ -72,18 +73,19 @@ class ClaudeWriter:
         job = _Job(self, brief, ledger, await self._ask(brief))
         return await job.run(None)
 
-    async def stream(self, brief: Brief, ledger: Ledger) -> AsyncIterator[str | Written]:
+    async def stream(self, brief: Brief, ledger: Ledger) -> AsyncGenerator[str | Written]:
         """Give the captions' text as it is written, and what came of it last. What is given is not checked yet."""
         self.calls.require_working()
         ask, pieces = await self._ask(brief), CaptionPieces()
         job = _Job(self, brief, ledger, ask)
         first: Reply | CallFailedError | None = None
         try:
-            async for piece in self.calls.stream(ask, ledger):
-                if isinstance(piece, Reply):
-                    first = piece
-                elif text := pieces.feed(piece):
-                    yield text
+            async with aclosing(self.calls.stream(ask, ledger)) as answer:
+                async for piece in answer:
+                    if isinstance(piece, Reply):
+                        first = piece
+                    elif text := pieces.feed(piece):
+                        yield text
         except CallFailedError as failed:
             first = failed
         yield await job.run(first)

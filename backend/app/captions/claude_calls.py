@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -137,7 +137,7 @@ class ClaudeCalls:
         await self._settle(ledger, call_id, settlement)
         return reply
 
-    async def stream(self, ask: Ask, ledger: Ledger) -> AsyncIterator[str | Reply]:
+    async def stream(self, ask: Ask, ledger: Ledger) -> AsyncGenerator[str | Reply]:
         """Make one call and give its text as it comes, then the whole. Raises as `create` does."""
         client, body = await self.client(), await self.body(ask)
         call_id = await ledger.begin(

@@ -27,7 +27,7 @@ _ADDRESS = re.compile(
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+|[\w.+-]+\s?(?:\(at\)|\[at\])\s?[\w-]+", re.IGNORECASE)
 _PHONE = re.compile(r"(?<![\w.,])(?:\+|00)?\d[\d\s()/.-]{7,}\d(?![\w%])")
 _PROMPT = re.compile(
-    r"</?(?:product_data|request|brand_voice|previous_captions)\b|\b(?:system prompt|product_data|brand_voice|owner_asks)\b",
+    r"</?(?:request|previous_captions)\b|\b(?:system prompt|product_data|brand_voice|owner_asks)\b",
     re.IGNORECASE,
 )
 _PIECES = re.compile(r"(?<=[.!?…。！？])\s+|\n")

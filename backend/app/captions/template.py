@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from app.captions.base import Brief, Caption, Ledger, Room, Written
 from app.captions.fit import fit, hashtags_for
@@ -57,7 +57,7 @@ class TemplateWriter:
         del ledger
         return written_for(brief)
 
-    async def stream(self, brief: Brief, ledger: Ledger) -> AsyncIterator[str | Written]:
+    async def stream(self, brief: Brief, ledger: Ledger) -> AsyncGenerator[str | Written]:
         """Give each caption as a piece, and all of them last."""
         del ledger
         written = written_for(brief)

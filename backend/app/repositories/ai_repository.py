@@ -16,9 +16,10 @@ ALL = "all"
 
 _RESERVE = text("""
 INSERT INTO ai_spend (scope, month, micros)
-SELECT :scope, :month, :micros WHERE :limit = 0 OR :micros <= :limit
+SELECT :scope, :month, CAST(:micros AS bigint)
+WHERE CAST(:limit AS bigint) = 0 OR CAST(:micros AS bigint) <= CAST(:limit AS bigint)
 ON CONFLICT (scope, month) DO UPDATE SET micros = ai_spend.micros + EXCLUDED.micros
-WHERE :limit = 0 OR ai_spend.micros + EXCLUDED.micros <= :limit
+WHERE CAST(:limit AS bigint) = 0 OR ai_spend.micros + EXCLUDED.micros <= CAST(:limit AS bigint)
 RETURNING micros
 """)
 _BEGIN = text("""
@@ -34,7 +35,7 @@ SET outcome = :outcome, http_status = :http_status, error_type = :error_type, st
 WHERE id = :id AND (outcome IS NULL OR outcome = 'lost')
 RETURNING user_id, month, coalesce(reserved_micros, 0) AS reserved
 """)
-_CORRECT = text("UPDATE ai_spend SET micros = greatest(micros + :change, 0) WHERE scope = :scope AND month = :month")
+_CORRECT = text("UPDATE ai_spend SET micros = greatest(micros + CAST(:change AS bigint), 0) WHERE scope = :scope AND month = :month")
 _MODEL = text("SELECT model FROM ai_calls WHERE id = :id")
 _LOSE = text("UPDATE ai_calls SET outcome = 'lost' WHERE outcome IS NULL AND started_at < :before")
 _SUMMARY = text("""

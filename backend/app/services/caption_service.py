@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from uuid import UUID
 
 from app.captions.base import Brief, CaptionWriter, Room, Written
@@ -85,13 +86,14 @@ class CaptionService:
         item_id: UUID | None = None,
         purpose: str,
         variety: int = 0,
-    ) -> AsyncIterator[str | Written]:
+    ) -> AsyncGenerator[str | Written]:
         """Give the text as it is written, piece by piece, and what came of it last. Raises `CaptionError`."""
         ledger = self._books.ledger(user_id, purpose=purpose, item_id=item_id)
         async with self._turns:
             brief = await self._brief(user_id, facts, platforms, tone, instruction, previous or {}, variety)
-            async for piece in self._writer.stream(brief, ledger):
-                yield piece
+            async with aclosing(self._writer.stream(brief, ledger)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def _brief(
         self,
