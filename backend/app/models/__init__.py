@@ -9,29 +9,53 @@ from app.models.accounts import (
     SocialAccount,
 )
 from app.models.base import Base
+from app.models.billing import BillingEvent, BillingPrice, Checkout
 from app.models.captions import AiCall, AiSpend, BrandVoice, CaptionBatch, CaptionTemplate, HashtagSet
 from app.models.events import DeletionRequest, InboundEvent
 from app.models.links import LinkDay, LinkVisitor, ShortLink
 from app.models.media import MediaAsset, MediaDiscard, MediaRendition, MediaUpload
 from app.models.metrics import MetricSnapshot, PostMetrics
+from app.models.outbox import (
+    AccountSnapshot,
+    Notification,
+    NotificationSetting,
+    UserEvent,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from app.models.posts import FollowUp, MediaLoan, Post, PostCountDelta, Publication, PublicationAttempt
 from app.models.products import Product, ProductEvent, ProductRule, StoreConnection, SyncRun
 from app.models.queue import CaptionVersion, QueueItem
 from app.models.schedules import AccountSchedule, PublishingPreferences
-from app.models.users import ApiKey, AuthSession, IdempotencyKey, Subscription, UsageCounter, User
+from app.models.users import (
+    ApiKey,
+    AuditEvent,
+    AuthSession,
+    IdempotencyKey,
+    OneTimeToken,
+    RecoveryCode,
+    Subscription,
+    UsageCounter,
+    User,
+)
 
 __all__ = [
     "AccountCredential",
     "AccountSchedule",
+    "AccountSnapshot",
     "AiCall",
     "AiSpend",
     "ApiKey",
+    "AuditEvent",
     "AuthSession",
     "Base",
+    "BillingEvent",
+    "BillingPrice",
     "BrandVoice",
     "CaptionBatch",
     "CaptionTemplate",
     "CaptionVersion",
+    "Checkout",
     "ConnectionChoice",
     "DeletionRequest",
     "FollowUp",
@@ -47,7 +71,10 @@ __all__ = [
     "MediaRendition",
     "MediaUpload",
     "MetricSnapshot",
+    "Notification",
+    "NotificationSetting",
     "OAuthState",
+    "OneTimeToken",
     "Post",
     "PostCountDelta",
     "PostMetrics",
@@ -59,6 +86,7 @@ __all__ = [
     "PublishingLane",
     "PublishingPreferences",
     "QueueItem",
+    "RecoveryCode",
     "ShortLink",
     "SocialAccount",
     "StoreConnection",
@@ -66,4 +94,7 @@ __all__ = [
     "SyncRun",
     "UsageCounter",
     "User",
+    "UserEvent",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

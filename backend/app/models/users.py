@@ -1,9 +1,26 @@
 """People, their sessions, keys and subscriptions."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, CreatedAt, PrimaryId, Timestamp, UpdatedAt
@@ -18,8 +35,60 @@ class User(Base):
     password_hash: Mapped[str | None] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(server_default=text("true"), default=True)
     timezone: Mapped[str] = mapped_column(String(64), server_default="UTC", default="UTC")
+    email_verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    password_changed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    totp_ciphertext: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The secret of the second factor, encrypted with the user's id as context; pending until it was used once."""
+    totp_key_version: Mapped[str | None] = mapped_column(String(16))
+    totp_enabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
+    """The last 30-second step whose code was used: no code works twice."""
+    trial_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    external_platform_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    """What an integrating shop platform calls this user."""
+    external_store_id: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
+
+
+class OneTimeToken(Base):
+    """A link sent by mail: kept as a digest, used once."""
+
+    __tablename__ = "one_time_tokens"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str] = mapped_column(String(32))
+    """`verify_email`, `reset_password` or `change_email`."""
+    email: Mapped[str] = mapped_column(String(320))
+    """The address it was sent to."""
+    expires_at: Mapped[Timestamp]
+    created_at: Mapped[CreatedAt]
+
+
+class RecoveryCode(Base):
+    """One of the codes that stand in for the second factor, each once; kept as a digest keyed by the user's id."""
+
+    __tablename__ = "recovery_codes"
+
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class AuditEvent(Base):
+    """Something that matters for security: a sign-in, a changed password, a key made. Append-only; no secrets."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_user_id_id", "user_id", text("id DESC")),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(64))
+    ip_address: Mapped[str | None] = mapped_column(String(64))
+    user_agent: Mapped[str | None] = mapped_column(String(512))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"), default=dict)
+    created_at: Mapped[CreatedAt]
 
 
 class AuthSession(Base):
@@ -34,6 +103,8 @@ class AuthSession(Base):
     expires_at: Mapped[Timestamp]
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     ended_reason: Mapped[str | None] = mapped_column(String(32))
+    ip_address: Mapped[str | None] = mapped_column(String(64))
+    user_agent: Mapped[str | None] = mapped_column(String(512))
     current_token_id: Mapped[UUID]
     """The only refresh token of the family that still works; any other one that turns up was used before."""
 
@@ -66,6 +137,14 @@ class Subscription(Base):
     external_subscription_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     current_period_start: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     current_period_end: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    price_id: Mapped[str | None] = mapped_column(String(255))
+    cancels_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    trial_ends_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    past_due_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    invoice_url: Mapped[str | None] = mapped_column(Text)
+    """Where an unpaid invoice can be paid."""
+    synced_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the payment provider was last asked."""
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 

@@ -35,7 +35,7 @@ class TestMigrations:
         return make_database(f"migrations_{worker}")
 
     async def test_lead_from_an_empty_database_down_and_up_again(self, empty: str) -> None:
-        functions = {"count_posts()", "discard_media()", "follow_queue_item()"}
+        functions = {"count_posts()", "discard_media()", "follow_queue_item()", "tell_user_event()"}
         expected = {*Base.metadata.tables, "alembic_version", *functions}
         assert await tables_of(empty) == set()
         upgrade(empty)

@@ -56,6 +56,7 @@ _TIDY = (
     "(SELECT DISTINCT ON (connection_id, counts ->> 'kind') id FROM sync_runs "
     "WHERE outcome IN ('done', 'shrunken', 'empty') ORDER BY connection_id, counts ->> 'kind', started_at DESC)",
     "DELETE FROM follow_ups WHERE done_at < now() - interval '30 days'",
+    "DELETE FROM user_events WHERE created_at < now() - interval '14 days'",
     "DELETE FROM link_visitors WHERE seen_at < now() - interval '1 hour'",
     "DELETE FROM media_loans WHERE publication_id IN "
     "(SELECT id FROM publications WHERE finished_at < now() - interval '7 days')",
