@@ -174,6 +174,11 @@ class ProductRepository:
                 .values(seen_run_id=run_id, updated_at=Product.updated_at)
             )
 
+    async def has_any(self, user_id: UUID, connection_id: UUID) -> bool:
+        """Whether anything was ever read from a source."""
+        statement = select(Product.id).where(*_source(user_id, connection_id)).limit(1)
+        return await self._session.scalar(statement) is not None
+
     async def presence(self, user_id: UUID, connection_id: UUID, run_id: UUID) -> tuple[int, int]:
         """Return how many products were met in a reading, and how many known ones were not."""
         row = await self._session.execute(

@@ -183,6 +183,12 @@ class StoreRepository:
         await self._session.execute(statement, {"id": store.id, **values})
 
     async def begin_run(self, run_id: UUID, store: DueStore) -> None:
+        """Begin a reading; one that nobody will go on with, because its place was given up, is closed."""
+        await self._session.execute(
+            update(SyncRun)
+            .where(SyncRun.connection_id == store.id, SyncRun.finished_at.is_(None))
+            .values(outcome="broken_off", finished_at=func.clock_timestamp())
+        )
         await self._session.execute(
             text(
                 "INSERT INTO sync_runs (id, connection_id, started_at) VALUES (:id, :connection_id, clock_timestamp())"

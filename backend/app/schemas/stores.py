@@ -116,7 +116,7 @@ class SyncRunRead(Read):
     finished_at: datetime | None
     outcome: str | None
     """`done`; `shrunken` or `empty` when so much was missing that nothing was removed; `refused`, `unreadable`,
-    `given_up`; null while it goes on."""
+    `given_up`, `broken_off` (the connection was changed meanwhile); null while it goes on."""
     counts: SyncCounts
     errors: list[RowProblemRead]
 

@@ -34,8 +34,8 @@ from app.stores.base import ProductSource, SourceBusy, SourceError, SourcePage, 
 
 log = structlog.get_logger()
 
-LEASE = timedelta(minutes=10)
-PAGE_SECONDS = 420.0
+LEASE = timedelta(minutes=6)
+PAGE_SECONDS = 320.0
 """Longest time one page may take: well within the lease."""
 LONGEST = timedelta(minutes=4)
 """After this time a worker lets go between two pages, so that others get their turn."""
@@ -48,7 +48,8 @@ FULL_EVERY = timedelta(hours=23)
 OVERLAP = timedelta(minutes=10)
 """Changes are asked for from a little before the last reading began: clocks differ."""
 TELLS_CHANGES = frozenset({"woocommerce"})
-AT_ONCE = 4
+AT_ONCE = 2
+"""Shops that one process reads at the same time: the rest of its threads have other work."""
 
 
 @dataclass
@@ -146,7 +147,8 @@ class ProductSync:
             last = await stores.last_complete_at(store.id, "any")
             full = await stores.last_complete_at(store.id, "full")
             wants_all = store.platform not in TELLS_CHANGES or full is None or self._clock() - full > FULL_EVERY
-            reading = Reading(new_id(), "full" if wants_all else "changes", is_first=last is None)
+            is_first = last is None or not await ProductRepository(uow.session).has_any(store.user_id, store.id)
+            reading = Reading(new_id(), "full" if wants_all else "changes", is_first=is_first)
             if not wants_all:
                 reading.modified_after = (last - OVERLAP).replace(microsecond=0, tzinfo=None).isoformat()
             await stores.begin_run(reading.run_id, store)

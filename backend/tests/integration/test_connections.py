@@ -170,6 +170,23 @@ class TestChange:
         assert (body["error_code"], body["next_sync_at"] is not None) == (None, True)
         assert api_sent == ["stores.sync", "stores.sync"]
 
+    async def test_a_reading_under_way_begins_anew(
+        self, client: httpx.AsyncClient, signed_in: MadeUser, shop: ShopifyShop, container: Container, factory: Factory
+    ) -> None:
+        shop.fill(300)
+        made = (await post(client, platform="shopify", store_url=shop.url)).json()
+        shop.before("/products.json", 3, lambda: shop.instead("/products.json", Reply(429, {})))
+        await container.product_sync.work()
+        assert (await client.get(f"/connections/{made['id']}")).json()["is_syncing"] is True
+        await client.patch(f"/connections/{made['id']}", json={"options": {"currency": "USD"}})
+        assert (await client.get(f"/connections/{made['id']}")).json()["is_syncing"] is False
+        await container.product_sync.work()
+        found = await stored(factory)
+        assert {row.currency for row in found.values()} == {"USD"}
+        assert len(found) == 300
+        runs = (await client.get(f"/connections/{made['id']}/runs")).json()
+        assert sorted(run["outcome"] for run in runs) == ["broken_off", "done"]
+
     async def test_switched_off_it_is_not_read(
         self, client: httpx.AsyncClient, signed_in: MadeUser, shop: ShopifyShop, container: Container
     ) -> None:

@@ -221,6 +221,19 @@ class TestWork:
 
 
 class TestFromShopToQueue:
+    async def test_a_shop_that_was_empty_at_first_floods_nobody_later(
+        self, real_client: httpx.AsyncClient, owner: MadeUser, rows: Factory, worker: Container
+    ) -> None:
+        await rule(real_client)
+        with ShopifyShop() as shop:
+            await connect(rows, owner, "shopify", shop.url)
+            await worker.product_sync.work()
+            shop.fill(40)
+            await make_due(rows)
+            await worker.product_sync.work()
+        assert await worker.product_rules.work() == 0
+        assert await rows.count("products") == 40
+
     @pytest.mark.parametrize(("wanted", "items"), [(None, 0), (True, 40)])
     async def test_a_first_reading_floods_nobody_unless_that_is_wanted(
         self,
