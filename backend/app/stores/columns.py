@@ -49,12 +49,13 @@ _ALIASES: dict[str, str] = {
     "status": "status",
 }
 FIELDS: dict[str, str] = {alias: field for field, names in _ALIASES.items() for alias in names.split()}
+HEADING_CHARS = 200
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "o", "å": "a", "æ": "ae", "ł": "l"})
 
 
 def normalised(header: str) -> str:
     """Return a heading as it is looked up: `G:Image Link` and `image-link` are both `image_link`."""
-    text = header.strip().strip("\ufeff").casefold().removeprefix("g:").translate(_UMLAUTS)
+    text = header[:HEADING_CHARS].strip().strip("\ufeff").casefold().removeprefix("g:").translate(_UMLAUTS)
     text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     text = re.sub(r"\(([^)]*)\)|\[[^\]]*\]", r" \1", text)
     return re.sub(r"[^a-z0-9]+", "_", text).strip("_")

@@ -19,6 +19,7 @@ from app.stores.columns import fields_of
 from app.stores.rows import RowReader
 
 ROWS_MAX = 10_000
+COLUMNS_MAX = 500
 FIELD_MAX = 200_000
 """Longest field, in characters: a page of HTML fits in."""
 PROBLEMS_MAX = 1_000
@@ -50,6 +51,12 @@ def read_table(content: bytes, *, currency: str | None = None, clock: Clock = ut
     headers = next(lines, None)
     if headers is None:
         raise SourceUnreadable("The file is empty.", code="file_empty", field="file")
+    if len(headers[1]) > COLUMNS_MAX:
+        raise SourceUnreadable(
+            f"The file has {len(headers[1]):,} columns, at most {COLUMNS_MAX} are read.",
+            code="too_many_columns",
+            field="file",
+        )
     fields = fields_of(headers[1])
     if "title" not in fields:
         named = ", ".join(f"“{header.strip()[:30]}”" for header in headers[1][:6])

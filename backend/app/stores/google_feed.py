@@ -22,7 +22,7 @@ from app.stores.base import SourcePage, SourceProduct, SourceUnreadable, StoreAc
 from app.stores.columns import FIELDS, normalised
 from app.stores.csv_file import PROBLEMS_MAX, Table, read_table
 from app.stores.http import StoreHttp
-from app.stores.rows import RowReader
+from app.stores.rows import IMAGES_MAX, RowReader
 
 ITEMS_MAX = 50_000
 CHUNK_BYTES = 256_000
@@ -110,7 +110,7 @@ class _FeedReader:
         if not text or field is None:
             return
         if field == "more_images":
-            self._images.append(text)
+            self._images = [*self._images, text][:IMAGES_MAX]
         elif space == GOOGLE or field not in self._item:  # Google's title goes before RSS's own
             self._item[field] = text
 

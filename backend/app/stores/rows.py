@@ -18,6 +18,9 @@ PRICE_MAX = 10**13
 STOCK_MAX = 2_000_000_000
 IMAGES_MAX = 20
 TAGS_MAX = 50
+LIST_CHARS = 5_000
+URL_CHARS = 2_000
+PRICE_CHARS = 60
 VARIANTS_MAX = 250
 
 _YES = """
@@ -139,7 +142,7 @@ class RowReader:
     def _images(self, group: _Group, values: Mapping[str, str], more: tuple[str, ...]) -> None:
         external_id = group.main.external_id
         for field_name in ("image", "more_images"):
-            for address in _list(values.get(field_name, ""), IMAGES_MAX, separators=r"[\s,|]+(?=https?://)|\s*\|\s*"):
+            for address in _addresses(values.get(field_name, "")):
                 self._image(group, address, external_id)
         for address in more:
             self._image(group, address, external_id)
@@ -157,7 +160,8 @@ class RowReader:
         amounts: dict[str, int | None] = {}
         for name in ("price", "sale_price", "compare_at"):
             text = values.get(name, "").strip()
-            amount, said = parse_price(text, currency) if text else (None, None)
+            is_short = 0 < len(text) <= PRICE_CHARS
+            amount, said = parse_price(text, currency) if is_short else (None, None)
             if text and (amount is None or not 0 <= amount <= PRICE_MAX):
                 sentence = f"“{text[:40]}” is not a price. Write it as 12.90 or 12.90 EUR."
                 self._problem(row, name, "price_invalid", sentence, external_id)
@@ -199,7 +203,7 @@ class RowReader:
         """Return the currency that the row's own column names, else the one beside its price, else the default."""
         named = values.get("currency", "")
         text = f"1 {named.upper()}" if named else values.get("price") or values.get("sale_price") or ""
-        return parse_price(text, self._default_currency)[1]
+        return parse_price(text[:PRICE_CHARS], self._default_currency)[1]
 
     def _tell_currency(self, row: str) -> None:
         if not self._told_currency:
@@ -250,7 +254,7 @@ def assemble(product: SourceProduct, variants: list[Variant], is_grouped: bool =
 
 def is_address(text: str) -> bool:
     """Whether a text can be the http address of a page or picture. It is only kept here; fetching is guarded."""
-    if len(text) > 2000 or any(character <= " " or character in '<>"\\\x7f' for character in text):
+    if len(text) > URL_CHARS or any(character <= " " or character in '<>"\\\x7f' for character in text):
         return False
     try:
         parts = urlsplit(text)
@@ -279,9 +283,15 @@ def _stock(text: str) -> int | None:
     return max(0, min(int(match.group(1)), STOCK_MAX)) if match else None
 
 
-def _list(text: str, most: int, *, separators: str = r"[,;|]") -> tuple[str, ...]:
-    parts = (line(part) for part in re.split(separators, text))
+def _list(text: str, most: int) -> tuple[str, ...]:
+    parts = (line(part) for part in re.split(r"[,;|]", text[:LIST_CHARS]))
     return tuple(dict.fromkeys(part for part in parts if part))[:most]
+
+
+def _addresses(text: str) -> list[str]:
+    """Return addresses that stand side by side: with spaces, `|`, or a comma before the next one between them."""
+    parts = re.split(r"[\s|]+|,(?=https?://)", text[: IMAGES_MAX * URL_CHARS])
+    return [part for part in (part.strip(",") for part in parts) if part][:IMAGES_MAX]
 
 
 def _is_now(text: str, now: datetime) -> bool:

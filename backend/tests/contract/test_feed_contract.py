@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -274,6 +276,27 @@ class TestTables:
         with pytest.raises(SourceUnreadable) as caught:
             read_table(content)
         assert caught.value.code == code
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "id,title,image_url\n" + f'1,Cup,"{" " * 190_000}"\n' * 50,
+            "id,title,image_url\n" + f'1,Cup,"{"," * 190_000}"\n' * 50,
+            "id,title,image_url\n" + f'1,Cup,"{"| " * 95_000}"\n' * 50,
+            "id,title,price\n" + f'1,Cup,"{"1 111 " * 30_000}"\n' * 20,
+            "id,title,tags\n" + f'1,Cup,"{"a," * 95_000}"\n' * 20,
+            "title," + "(" * 190_000 + "\nCup,x\n",
+            ",".join(["title"] * 90_000) + "\n",
+            "id,title,description\n" + f'1,Cup,"{"<script" * 27_000}"\n' * 20,
+            "id,title,description\n" + f'1,Cup,"{"&amp;" * 38_000}"\n' * 20,
+        ],
+        ids=["spaces", "commas", "bars", "digits", "tags", "brackets", "columns", "scripts", "entities"],
+    )
+    def test_files_made_to_take_long_do_not(self, content: str) -> None:
+        begun = time.monotonic()
+        with suppress(SourceUnreadable):
+            read_table(content.encode())
+        assert time.monotonic() - begun < 3
 
     def test_the_most_rows(self) -> None:
         rows = [b"id,title"] + [b"%d,Cup" % number for number in range(ROWS_MAX)]

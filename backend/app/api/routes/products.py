@@ -43,7 +43,7 @@ from app.stores.google_feed import read_feed
 router = APIRouter(prefix="/products", tags=["products"])
 SIGNED_IN = (NotAuthenticated, InvalidToken)
 FOUND = (*SIGNED_IN, ProductNotFound)
-IMPORT_MAX_BYTES = 50_000_000
+IMPORT_MAX_BYTES = 20_000_000
 FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
