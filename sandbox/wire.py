@@ -78,6 +78,8 @@ class Call:
     version: str = ""
     node: str = ""
     usage: tuple[tuple[str, str], ...] = ()
+    wanted: Any = None
+    """What a test wants to be answered."""
 
     async def read(self) -> None:
         """Read the body and merge query, form or JSON object into `params`; raises `BadBodyError`."""

@@ -27,8 +27,7 @@ async def create(call: Call) -> Answer:
     ids = [request.get("custom_id") for request in requests]
     if len(set(ids)) != len(ids) or not all(isinstance(i, str) and 1 <= len(i) <= CUSTOM_ID_CHARS_MAX for i in ids):
         raise refuse("requests: custom_id must be unique, with 1 to 64 characters")
-    wanted = call.sandbox.faults.take("model_answer", "")
-    steer = wanted.body if wanted and isinstance(wanted.body, dict) else {}
+    steer = call.wanted if isinstance(call.wanted, dict) else {}
     results = [_result(call, request, steer) for request in requests]
     if steer.get("batch") == "expired":
         results[-1]["result"] = {"type": "expired"}

@@ -20,8 +20,7 @@ async def create(call: Call) -> Answer:
         raise refuse("Request exceeds the maximum size", 413)
     body = call.json_object()
     model = check_body(body)
-    wanted = call.sandbox.faults.take("model_answer", "")
-    message = write_message(body, model, call.sandbox.claude, wanted.body if wanted else None)
+    message = write_message(body, model, call.sandbox.claude, call.wanted)
     headers = {"request-id": token("req_", 24)}
     if not body.get("stream"):
         return ok(message, headers=headers)

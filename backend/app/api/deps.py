@@ -41,6 +41,7 @@ from app.services.queue_service import QueueService
 from app.services.schedule_service import ScheduleService
 from app.services.store_service import StoreService
 from app.services.template_service import TemplateService
+from app.services.voice_service import VoiceService
 
 
 async def get_container(request: Request) -> Container:
@@ -160,6 +161,10 @@ async def calendar_service(uow: ReadingUow) -> CalendarService:
     return CalendarService(uow)
 
 
+async def voice_service(uow: Uow) -> VoiceService:
+    return VoiceService(uow)
+
+
 async def preferences_service(uow: Uow) -> PreferencesService:
     return PreferencesService(uow)
 
@@ -233,6 +238,7 @@ MediaRenditionsDep = Annotated[MediaRenditions, Depends(media_renditions)]
 MediaServingDep = Annotated[MediaServing, Depends(media_serving)]
 PostServiceDep = Annotated[PostService, Depends(post_service)]
 ReadingPostServiceDep = Annotated[PostService, Depends(reading_post_service)]
+VoiceServiceDep = Annotated[VoiceService, Depends(voice_service)]
 PreferencesServiceDep = Annotated[PreferencesService, Depends(preferences_service)]
 ScheduleServiceDep = Annotated[ScheduleService, Depends(schedule_service)]
 LinkBookDep = Annotated[LinkBook, Depends(link_book)]

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import BrandVoice
 
 _PUT = text("""
-INSERT INTO brand_voices (user_id, settings) VALUES (:user_id, jsonb_build_object(:key, CAST(:value AS jsonb)))
+INSERT INTO brand_voices (user_id, settings)
+VALUES (:user_id, jsonb_build_object(CAST(:key AS text), CAST(:value AS jsonb)))
 ON CONFLICT (user_id) DO UPDATE
 SET settings = brand_voices.settings || EXCLUDED.settings, updated_at = now()
 """)
