@@ -2,8 +2,10 @@
 
 Sources, read 2026-11-24: "GraphQL Admin API reference", shopify.dev/docs/api/admin-graphql/2026-01; "Retrieve product
 data using the new product model", shopify.dev/docs/apps/build/graphql/migrate/new-product-model/retrieve-data, which
-says that the REST Admin API is legacy since 2024-10-01: it is not used here; "Shopify API limits",
-shopify.dev/docs/api/usage/limits (cost of a query at most 1,000, `throttleStatus`, `THROTTLED`); "Product API
+says that the REST Admin API is legacy since 2024-10-01: it is not used here; "GraphQL Admin API
+rate limits", shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits (cost of a query at most 1,000,
+`throttleStatus`, `THROTTLED`); "Shopify API limits", shopify.dev/docs/api/usage/limits (lists end after 25,000 objects,
+so larger shops cannot be read whole); "Product API
 reference" and "Cart API reference", shopify.dev/docs/api/ajax/reference (`/products/{handle}.js` with prices in
 hundredths, `/cart.js` with the currency). The public list `/products.json` is described by no page of Shopify's; its
 form is that of the REST product, with `available` at each variant ("Shopify Product Feed API",
@@ -36,8 +38,9 @@ from app.stores.texts import identity, line, paragraphs
 API_VERSION = "2026-01"
 LIST_LIMIT = 250
 """Products on one page of the public list, the most it gives."""
-ADMIN_LIMIT = 20
-"""Products asked for at once: with 30 variants and 5 pictures each the query stays below the cost of 1,000."""
+ADMIN_LIMIT = 10
+"""Products asked for at once. An object costs 1 and a connection what its `first` lets it hold: with 30 variants and 5
+pictures each that is about 820, below the most that one query may cost (1,000)."""
 AGAIN_MAX = 20
 """How often a reading goes back a page because the list has moved, before it waits for a quieter hour."""
 
@@ -170,6 +173,10 @@ class _PublicList:
         return code
 
 
+class QueryTooCostlyError(SourceUnreadable):
+    """The shop reckons more for our question than one may cost: it is asked for fewer products at once."""
+
+
 class _AdminApi:
     """Cursors in the order of ids: what is added or removed meanwhile moves nothing."""
 
@@ -177,15 +184,22 @@ class _AdminApi:
         self._http = http
 
     async def page(self, access: StoreAccess, cursor: Mapping[str, Any] | None) -> SourcePage:
-        variables = {"first": ADMIN_LIMIT, "after": (cursor or {}).get("after")}
-        data, wait = await self._query(access, PRODUCTS_QUERY, variables)
+        place = cursor or {}
+        variables = {"first": int(place.get("first", ADMIN_LIMIT)), "after": place.get("after")}
+        try:
+            data, wait = await self._query(access, PRODUCTS_QUERY, variables)
+        except QueryTooCostlyError:
+            if variables["first"] == 1:
+                raise
+            return SourcePage((), {**variables, "first": variables["first"] // 2})
         currency, base = _shop_currency(data), base_of(access.store_url)
         connection = data.get("products")
         if not isinstance(connection, Mapping) or not isinstance(connection.get("nodes"), list):
             raise SourceUnreadable("The shop answered without products.")
         products, problems = _read_all(connection["nodes"], lambda item: _admin_product(item, base, currency))
         info = connection.get("pageInfo") or {}
-        more = {"after": info.get("endCursor")} if info.get("hasNextPage") and info.get("endCursor") else None
+        has_more = info.get("hasNextPage") and info.get("endCursor")
+        more = {**variables, "after": info["endCursor"]} if has_more else None
         return SourcePage(products, more, problems, wait if more else 0.0)
 
     async def one(self, access: StoreAccess, external_id: str) -> SourceProduct | None:
@@ -243,6 +257,8 @@ def _graphql_error(errors: Any, cost: _Cost) -> Exception:
         return SourceBusy(
             "The shop asks us to read more slowly. We go on by ourselves.", after_seconds=max(cost.wait, 1.0)
         )
+    if "MAX_COST_EXCEEDED" in codes:
+        return QueryTooCostlyError("The shop's API finds our question too large.", code="query_too_costly")
     if "ACCESS_DENIED" in codes:
         return SourceRefused(
             "The access token may not read products. Give it the right read_products and save it again.",

@@ -116,7 +116,7 @@ class TestPages:
     async def test_every_product_once_through_the_admin_api(self, shop: ShopifyShop, shopify: ProductSource) -> None:
         shop.fill(61)
         result = await read_all(shopify, admin(shop))
-        assert (len(result.products), len(result.ids), result.pages) == (61, 61, 4)
+        assert (len(result.products), len(result.ids), result.pages) == (61, 61, 7)
 
     async def test_one_removed_between_pages_takes_no_other_with_it(
         self, shop: ShopifyShop, shopify: ProductSource
@@ -190,10 +190,23 @@ class TestLimits:
         assert caught.value.after_seconds == 10.0
 
     async def test_waits_until_the_next_query_fits(self, shop: ShopifyShop, shopify: ProductSource) -> None:
-        shop.fill(21)
+        shop.fill(11)
         assert (await read_all(shopify, admin(shop))).waits == [8.0, 0.0]
         shop.page_cost = 100.0
         assert (await read_all(shopify, admin(shop))).waits == [0.0, 0.0]
+
+    async def test_a_question_that_costs_too_much_is_made_smaller(
+        self, shop: ShopifyShop, shopify: ProductSource
+    ) -> None:
+        shop.fill(7)
+        shop.admin_first_max = 3
+        result = await read_all(shopify, admin(shop))
+        assert [product.external_id for product in result.products] == [str(number) for number in range(1, 8)]
+        assert [asked.json()["variables"]["first"] for asked in shop.asked] == [10, 5, 2, 2, 2, 2]
+        shop.admin_first_max = 0
+        with pytest.raises(SourceUnreadable) as caught:
+            await read_all(shopify, admin(shop))
+        assert caught.value.code == "query_too_costly"
 
     @pytest.mark.parametrize("status", [500, 502, 503, 504, 530])
     async def test_away(self, shop: ShopifyShop, shopify: ProductSource, status: int) -> None:

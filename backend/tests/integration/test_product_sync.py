@@ -320,14 +320,14 @@ class TestTrouble:
     async def test_costs_of_a_query_are_waited_for_without_sleeping(
         self, shop: ShopifyShop, rows: Factory, owner: MadeUser, worker: Container
     ) -> None:
-        shop.fill(21)
+        shop.fill(11)
         connection_id = await connect(rows, owner, "shopify", shop.url, key="shpat_good")
         await worker.product_sync.work()
-        assert await rows.count("products") == 20
+        assert await rows.count("products") == 10
         wait = (await rows.scalar("SELECT next_sync_at - clock_timestamp() FROM store_connections")).total_seconds()
         assert 6 <= wait <= 8
         await sync(worker, rows)
-        assert await rows.count("products") == 21
+        assert await rows.count("products") == 11
         assert [run.outcome for run in await runs(rows, connection_id)] == ["done"]
 
     async def test_a_refused_key_stops_and_tells(

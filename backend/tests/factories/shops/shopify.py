@@ -26,7 +26,8 @@ class ShopifyShop(ShopServer):
         self.token = token
         self.available_points = 1000.0
         self.page_cost = 700.0
-        self.admin_page_max = 250
+        self.admin_first_max = 250
+        """More products than this in one question cost too much."""
 
     def add(self, number: int, *, price: str = "12.50", available: bool = True, **changes: Any) -> dict[str, Any]:
         """Put a product at the head of the list, where new ones stand."""
@@ -107,9 +108,12 @@ class ShopifyShop(ShopServer):
             found = next((product for product in self.products if product["id"] == number), None)
             data: dict[str, Any] = {"shop": shop, "product": self._node(found) if found else None}
             return Reply(body={"data": data, "extensions": self._cost(12)})
+        if variables["first"] > self.admin_first_max:
+            error = {"message": "Query cost is 1560, which exceeds the single query max cost limit (1000)."}
+            return Reply(body={"errors": [{**error, "extensions": {"code": "MAX_COST_EXCEEDED", "maxCost": 1000}}]})
         after = json.loads(base64.b64decode(variables["after"]))["last_id"] if variables["after"] else 0
         rest = sorted((p for p in self.products if p["id"] > after), key=lambda product: product["id"])
-        page = rest[: min(variables["first"], self.admin_page_max)]
+        page = rest[: variables["first"]]
         cursor = base64.b64encode(json.dumps({"last_id": page[-1]["id"]}).encode()).decode() if page else None
         connection = {
             "pageInfo": {"hasNextPage": len(rest) > len(page), "endCursor": cursor},
