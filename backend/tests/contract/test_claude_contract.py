@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from uuid import UUID
 import pytest
 from contract_harness import Sandbox
 from factories.make import Factory
+from factories.servers import MediaHost
+from PIL import Image
 from pydantic import SecretStr
 from sqlalchemy import Row
 
@@ -26,6 +29,7 @@ from app.captions.base import (
 )
 from app.composition import Container
 from app.domain.products import ProductFacts, facts_of
+from app.services.product_photos import ProductPhotos
 
 MUG = facts_of(
     {
@@ -151,6 +155,41 @@ class TestWriting:
         assert pieces[-1].captions["facebook"].caption == CAPTION
         assert await desk.outcomes() == ["ok"]
         await desk.check_books()
+
+    async def test_a_photo_is_sent_small_and_without_its_metadata(
+        self, desk: Desk, sandbox: Sandbox, media_host: MediaHost
+    ) -> None:
+        exif = Image.Exif()
+        exif[0x010E] = "at home, 48.85 N 2.35 E"
+        buffer = io.BytesIO()
+        Image.new("RGB", (3000, 2000), "teal").save(buffer, "JPEG", exif=exif)
+        address = media_host.add(buffer.getvalue(), "image/jpeg", suffix=".jpg")
+        await desk.write(facts_of({"title": "Mug", "image_url": address}))
+        await desk.write(facts_of({"title": "Mug"}))
+        seen, unseen = await desk.calls()
+        assert seen.input_tokens - unseen.input_tokens == 1_600
+        photos = ProductPhotos(
+            sessions=desk.container.sessions,
+            own=desk.container.own_files,
+            remote=desk.container.remote_files,
+            store=desk.container.store,
+            probe=desk.container.probes[-1],
+            folder=desk.container.settings.data_dir / "photos",
+        )
+        photo = await photos.photo(desk.user_id, facts_of({"title": "Mug", "image_url": address}))
+        assert photo is not None
+        with Image.open(io.BytesIO(photo.content)) as picture:
+            assert (picture.size, picture.format, dict(picture.getexif())) == ((1280, 853), "JPEG", {})
+
+    @pytest.mark.parametrize("content", [b"", b"<svg/>", b"\xff\xd8\xff but no picture"])
+    async def test_a_photo_that_is_none_is_left_out(self, desk: Desk, media_host: MediaHost, content: bytes) -> None:
+        address = media_host.add(content, "image/jpeg", suffix=".jpg")
+        written = await desk.write(facts_of({"title": "Mug", "image_url": address}))
+        assert set(written.captions) == set(PLATFORMS)
+
+    async def test_a_private_address_is_not_fetched(self, desk: Desk) -> None:
+        private = facts_of({"title": "Mug", "image_url": "http://127.0.0.1:1/photo.jpg"})
+        assert (await desk.write(private)).captions["instagram"].caption.startswith("Mug")
 
     async def test_a_model_without_effort_is_not_sent_any(self, make_desk: MakeDesk) -> None:
         desk = await make_desk(ai_caption_model="claude-haiku-4-5")
