@@ -87,11 +87,10 @@ def _gone(now: ProductNow) -> Hold | None:
 def _price(
     approved: Mapping[str, Any], now: ProductNow, content: str, wanted: ProductPreferences
 ) -> Hold | Reword | None:
-    before, currency = approved.get("price_minor"), approved.get("currency")
-    if not isinstance(before, int) or now.price_minor is None:
+    found = _outdated(approved, now, content)
+    if found is None or now.price_minor is None:
         return None
-    if (before, currency) == (now.price_minor, now.currency) or not mentions(content, before, currency):
-        return None
+    before, currency = found
     told = {"code": PRICE_CHANGED, "price_minor": now.price_minor, "currency": now.currency}
     if approved.get("told") == told:
         return None
@@ -107,6 +106,17 @@ def _price(
         "delete it."
     )
     return Hold(PRICE_CHANGED, sentence, told)
+
+
+def _outdated(approved: Mapping[str, Any], now: ProductNow, content: str) -> tuple[int, str | None] | None:
+    """Return a price that was right once, is not now, and stands in the text: the one that was approved, or the one the
+    owner was told when the post was held, to which the text was corrected then."""
+    for known in (approved, approved.get("told") or {}):
+        price, currency = known.get("price_minor"), known.get("currency")
+        is_old = isinstance(price, int) and (price, currency) != (now.price_minor, now.currency)
+        if is_old and mentions(content, price, currency):
+            return price, currency
+    return None
 
 
 def mentions(content: str, price_minor: int, currency: str | None) -> bool:

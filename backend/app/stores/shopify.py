@@ -185,13 +185,14 @@ class _AdminApi:
 
     async def page(self, access: StoreAccess, cursor: Mapping[str, Any] | None) -> SourcePage:
         place = cursor or {}
-        variables = {"first": int(place.get("first", ADMIN_LIMIT)), "after": place.get("after")}
+        first = int(place.get("first", ADMIN_LIMIT))
+        variables: dict[str, Any] = {"first": first, "after": place.get("after")}
         try:
             data, wait = await self._query(access, PRODUCTS_QUERY, variables)
         except QueryTooCostlyError:
-            if variables["first"] == 1:
+            if first == 1:
                 raise
-            return SourcePage((), {**variables, "first": variables["first"] // 2})
+            return SourcePage((), {**variables, "first": first // 2})
         currency, base = _shop_currency(data), base_of(access.store_url)
         connection = data.get("products")
         if not isinstance(connection, Mapping) or not isinstance(connection.get("nodes"), list):

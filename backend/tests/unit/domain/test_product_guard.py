@@ -69,6 +69,15 @@ class TestPrice:
         again = judge({**APPROVED, "told": found.told}, now(price_minor=1500), "Only 12,50 €", ProductPreferences())
         assert isinstance(again, Hold)
 
+    def test_a_text_corrected_to_the_new_price_is_held_when_that_changes_too(self) -> None:
+        held = judge(APPROVED, now(price_minor=1400), "Only 12,50 €", ProductPreferences())
+        assert isinstance(held, Hold)
+        known = {**APPROVED, "told": held.told}
+        assert judge(known, now(price_minor=1400), "Only 14,00 €", ProductPreferences()) is None
+        again = judge(known, now(price_minor=1500), "Only 14,00 €", ProductPreferences())
+        assert isinstance(again, Hold)
+        assert "now costs 15.00 EUR, and this post says 14.00 EUR" in again.sentence
+
     def test_rewrites(self) -> None:
         wanted = ProductPreferences(on_price_change=OnPriceChange.rewrite)
         found = judge(APPROVED, now(price_minor=1400), "Only 12,50 €. Yes: €12.50!", wanted)
