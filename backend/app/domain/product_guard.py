@@ -113,8 +113,9 @@ def _outdated(approved: Mapping[str, Any], now: ProductNow, content: str) -> tup
     owner was told when the post was held, to which the text was corrected then."""
     for known in (approved, approved.get("told") or {}):
         price, currency = known.get("price_minor"), known.get("currency")
-        is_old = isinstance(price, int) and (price, currency) != (now.price_minor, now.currency)
-        if is_old and mentions(content, price, currency):
+        if not isinstance(price, int) or (price, currency) == (now.price_minor, now.currency):
+            continue
+        if mentions(content, price, currency):
             return price, currency
     return None
 

@@ -273,6 +273,7 @@ class TestQueue:
     async def test_captions_are_asked_for_as_far_as_the_plan_reaches(
         self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory, api_sent: list[str]
     ) -> None:
+        await factory.subscribe(signed_in, "free")
         await upload(client, TABLE + "".join(f"{n},Cup {n},5,EUR,1,Cups\n" for n in range(8)))
         body = {"filter": {}, "platforms": ["facebook"], "generate": True, "tone": "warm"}
         assert (await client.post("/products/queue", json=body)).json()["queued"] == 8
