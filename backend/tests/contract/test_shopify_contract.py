@@ -215,6 +215,36 @@ class TestLimits:
             await read_all(shopify, public(shop))
 
 
+class TestLongAnswers:
+    async def test_a_slow_page_is_given_up(
+        self, shop: ShopifyShop, shopify: ProductSource, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("app.stores.http.ANSWER_SECONDS", 0.2)
+        shop.fill(1)
+        shop.instead("/products.json", Reply(200, {"products": []}, pause_seconds=0.6))
+        with pytest.raises(SourceBusy) as caught:
+            await read_all(shopify, public(shop))
+        assert caught.value.sentence == "127.0.0.2 cannot be reached at the moment. We try again."
+
+    @pytest.mark.parametrize("platform", ["shopify", "feed"])
+    async def test_an_endless_page_is_not_read_to_its_end(
+        self, shop: ShopifyShop, platform: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("app.stores.http.ANSWER_MAX_BYTES", 2_000_000)
+        monkeypatch.setattr("app.stores.http.FEED_MAX_BYTES", 2_000_000)
+        shop.instead("/products.json", Reply(200, b" " * 2_000_001))
+        async with sources() as found:
+            with pytest.raises(SourceUnreadable) as caught:
+                await found[platform].page(StoreAccess(f"{shop.url}/products.json"), None)
+        assert caught.value.code == "source_too_large"
+
+    async def test_no_cookie_goes_from_one_shop_to_another(self, shop: ShopifyShop, shopify: ProductSource) -> None:
+        shop.fill(1)
+        shop.instead("/cart.js", Reply(200, {"currency": "EUR"}, {"Set-Cookie": "session=abc; Path=/"}))
+        await read_all(shopify, public(shop))
+        assert [asked.headers.get("cookie") for asked in shop.asked] == [None, None]
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("reply", "kind", "code"),

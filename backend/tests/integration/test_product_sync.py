@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from factories.make import Factory, MadeUser
 from factories.shops import FeedHost, ShopifyShop, WooCommerceShop
@@ -95,6 +96,37 @@ class TestAtOnce:
         taken = await asyncio.gather(*(make_worker(f"w{n}").product_sync.work() for n in range(2)))
         assert sum(taken) == 2
         assert await rows.count("products") == 60
+
+    async def test_reading_queueing_and_rules_do_not_lock_one_another_out(
+        self, shop: ShopifyShop, rows: Factory, owner: MadeUser, make_worker: Any, real_client: httpx.AsyncClient
+    ) -> None:
+        await real_client.post("/product-rules", json={"event": "price_drop", "platforms": ["facebook"]})
+        shop.fill(250)
+        connection_id = await connect(rows, owner, "shopify", shop.url)
+        reader, ruler = make_worker("reader"), make_worker("ruler")
+        await reader.product_sync.work()
+
+        async def read() -> None:
+            for price in ("12.00", "11.00", "10.00", "9.00"):
+                for item_ in shop.products:
+                    item_["variants"][0]["price"] = price
+                shop.products.reverse()
+                await sync(reader, rows)
+
+        async def queue() -> list[int]:
+            body = {"filter": {}, "platforms": ["facebook"]}
+            answers = [await real_client.post("/products/queue", json=body) for _ in range(8)]
+            return [answer.status_code for answer in answers]
+
+        async def act() -> None:
+            for _ in range(8):
+                await ruler.product_rules.work()
+
+        _, statuses, _ = await asyncio.gather(read(), queue(), act())
+        assert statuses == [200] * 8
+        assert {run.outcome for run in await runs(rows, connection_id)} == {"done"}
+        assert {row.price_minor for row in (await stored(rows)).values()} == {900}
+        assert await rows.count("content_queue") == 250
 
 
 class TestKilled:
