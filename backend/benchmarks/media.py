@@ -44,11 +44,12 @@ def run(megabytes: int = MEGABYTES) -> dict[str, Any]:
 
 
 def sign_up(scratch: Scratch) -> httpx.Client:
-    """Return a client that is signed in as a new user."""
+    """Return a client that is signed in as a new user whose plan has no limits."""
     client = httpx.Client(base_url=scratch.api, timeout=300, trust_env=False)
     email = f"bench-{secrets.token_hex(6)}@example.com"
     answer = client.post("/auth/register", json={"email": email, "password": "measured with care"})
     client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+    scratch.give_plan(email)
     return client
 
 

@@ -54,13 +54,14 @@ class Planned:
 
 
 async def sign_up(scratch: Scratch) -> httpx.AsyncClient:
-    """Return a client that is signed in as a new user."""
+    """Return a client that is signed in as a new user whose plan has no limits."""
     client = httpx.AsyncClient(base_url=scratch.api, timeout=120, trust_env=False)
     email = f"bench-{secrets.token_hex(6)}@example.com"
     answer = await client.post("/auth/register", json={"email": email, "password": "measured with care"})
     answer.raise_for_status()
     client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
     client.headers["X-User"] = answer.json()["user"]["id"]
+    await asyncio.to_thread(scratch.give_plan, email)
     return client
 
 

@@ -35,7 +35,9 @@ SET outcome = :outcome, http_status = :http_status, error_type = :error_type, st
 WHERE id = :id AND (outcome IS NULL OR outcome = 'lost')
 RETURNING user_id, month, coalesce(reserved_micros, 0) AS reserved
 """)
-_CORRECT = text("UPDATE ai_spend SET micros = greatest(micros + CAST(:change AS bigint), 0) WHERE scope = :scope AND month = :month")
+_CORRECT = text(
+    "UPDATE ai_spend SET micros = greatest(micros + CAST(:change AS bigint), 0) WHERE scope = :scope AND month = :month"
+)
 _MODEL = text("SELECT model FROM ai_calls WHERE id = :id")
 _LOSE = text("UPDATE ai_calls SET outcome = 'lost' WHERE outcome IS NULL AND started_at < :before")
 _SUMMARY = text("""
