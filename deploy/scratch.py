@@ -67,6 +67,11 @@ class Scratch:
         if done.returncode:
             raise RuntimeError(f"{verb} failed:\n{done.stdout}\n{done.stderr}")
 
+    def give_plan(self, email: str, plan: str = "enterprise") -> None:
+        """Give a user a plan, as whoever runs an installation does."""
+        command = [sys.executable, "-m", "app.cli", "plan", email, plan]
+        subprocess.run(command, cwd=PROJECT_ROOT, env=self.environment, capture_output=True, check=True)
+
     def pids(self, group: str) -> list[int]:
         """Return the process ids of one kind of child."""
         found = self.control.supervisor.getAllProcessInfo()

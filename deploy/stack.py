@@ -90,7 +90,7 @@ def bring_up_to_date(settings: Settings) -> None:
 
 
 def welcome(settings: Settings) -> None:
-    """Make sure that the demo login works, in development."""
+    """Make sure that the demo login works, in development, and can try everything."""
     if settings.environment != "development":
         return
     body = {"email": settings.demo_email, "password": settings.demo_password.get_secret_value()}
@@ -104,6 +104,11 @@ def welcome(settings: Settings) -> None:
     except urllib.error.HTTPError as error:
         if error.code != HTTPStatus.CONFLICT:
             raise StackError(f"The demo login could not be made: {error}") from error
+    else:
+        command = [sys.executable, "-m", "app.cli", "plan", settings.demo_email, "enterprise"]
+        done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StackError(f"The demo login could not be given a plan: {done.stderr.strip()}")
 
 
 def stop(settings: Settings) -> None:

@@ -46,6 +46,7 @@ from app.services.publishing.dispatcher import Dispatcher, TaskNames
 from app.services.publishing.drain import Drain
 from app.services.publishing.engine import PublishingEngine
 from app.services.publishing.media import MediaLender
+from app.services.publishing.plan_places import PlanPlaces
 from app.services.publishing.product_guard import ProductGuard
 from app.services.publishing.public_url import PublicUrlCheck
 from app.services.publishing.removal import PlatformRemoval
@@ -186,6 +187,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
             clock=clock,
         ),
         guard=ProductGuard(sessions),
+        places=PlanPlaces(sessions, clock),
         patience=Patience(late_grace=late_grace, give_up=timedelta(hours=settings.publish_retry_hours)),
         first_metrics_age=ages[0],
         live_check_age=timedelta(minutes=settings.live_check_minutes),

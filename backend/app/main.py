@@ -31,6 +31,7 @@ from app.api.routes import (
     queue,
     schedules,
     templates,
+    usage,
     webhooks,
 )
 from app.composition import build_container
@@ -141,6 +142,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         schedules,
         preferences,
         links,
+        usage,
     ):
         api.include_router(module.router)
     app.include_router(api)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import typer
 
 from app.cli.client import Api
+from app.cli.plan import grant
 from app.settings import get_settings
 from app.storage.own import SAMPLES_PATH
 
@@ -26,6 +28,7 @@ def demo(
     settings = get_settings()
     api = Api(settings)
     api.sign_in(settings.demo_email, settings.demo_password.get_secret_value())
+    asyncio.run(grant(settings.demo_email, "enterprise"))
     accounts = {platform: _connect(api, platform) for platform in PLATFORMS}
     at = datetime.now(UTC) + timedelta(seconds=delay)
     posts = [api.post("/posts", _draft(accounts[p], p, at, settings.public_base)) for p in PLATFORMS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -35,7 +36,8 @@ async def grant(email: str, tier: str) -> None:
     """Raises `UnknownUser`."""
     container = build_container(get_settings(), worker="cli", send=send)
     try:
-        async with unit_of_work(container.sessions) as uow:
-            await PlanService(uow).grant(email, tier)
+        grace = timedelta(hours=container.settings.late_post_grace_hours)
+        async with unit_of_work(container.sessions, container.send) as uow:
+            await PlanService(uow, container.clock, late_grace=grace).grant(email, tier)
     finally:
         await container.aclose()

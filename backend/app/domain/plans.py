@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 UNLIMITED = -1
 
@@ -39,6 +41,26 @@ PLANS = {
 def plan_of(tier: str) -> Plan:
     """Return a plan; an unknown tier gets what everybody has."""
     return PLANS.get(tier, PLANS["free"])
+
+
+def places(plan: Plan, accounts: Sequence[tuple[UUID, str]]) -> set[UUID]:
+    """Return which of a user's accounts (id and platform, the first one first) have no place in a plan."""
+    platforms: dict[str, None] = {}
+    over: set[UUID] = set()
+    kept = 0
+    for account_id, platform in accounts:
+        has_platform = platform in platforms or len(platforms) < plan.platforms_max
+        if has_platform and (plan.accounts_max == UNLIMITED or kept < plan.accounts_max):
+            platforms[platform] = None
+            kept += 1
+        else:
+            over.add(account_id)
+    return over
+
+
+def month_after(month: date) -> date:
+    """Return the first day of the next month."""
+    return (month + timedelta(days=31)).replace(day=1)
 
 
 def month_of(at: datetime) -> date:

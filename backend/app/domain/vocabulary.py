@@ -77,6 +77,7 @@ class QueueStatus(StrEnum):
 class UsageMetric(StrEnum):
     """What plans count by the month."""
 
+    posts = "posts"
     captions = "captions"
 
 
@@ -95,4 +96,5 @@ PRODUCT_RULES = "stores.rules"
 """Name of the hint that something happened to products."""
 HOLD_NEEDS_RECONNECT = "account_needs_reconnect"
 HOLD_DISCONNECTED = "account_disconnected"
+HOLD_PLAN = "plan_limit"
 HOLD_TOO_LATE = "too_late"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, exists, func, select, text, update
@@ -12,6 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.vocabulary import AccountStatus
 from app.kit.ids import new_id
 from app.models import AccountCredential, OAuthState, SocialAccount
+
+
+class ConnectedAccount(NamedTuple):
+    """An account that takes a place in its user's plan: one that only asks to be connected again keeps it."""
+
+    id: UUID
+    platform: str
+    account_id_external: str
 
 
 class AccountRepository:
@@ -39,6 +48,19 @@ class AccountRepository:
             {"user_id": user_id},
         )
         return [row.platform for row in rows]
+
+    async def connected(self, user_id: UUID) -> list[ConnectedAccount]:
+        """Return a user's connected accounts, the one connected first first."""
+        rows = await self._session.execute(
+            text("""
+            SELECT id, platform, account_id_external FROM social_accounts
+            WHERE user_id = :user_id AND status IN ('connected', 'expired', 'revoked')
+              AND account_id_external IS NOT NULL
+            ORDER BY created_at, id
+            """),
+            {"user_id": user_id},
+        )
+        return [ConnectedAccount(*row) for row in rows]
 
     async def find_many(self, user_id: UUID, account_ids: list[UUID]) -> dict[UUID, SocialAccount]:
         rows = await self._session.scalars(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.vocabulary import HOLD_DISCONNECTED, HOLD_NEEDS_RECONNECT, HOLD_TOO_LATE
 from app.repositories.publication_repository import PublicationRepository
+
+WAITED_FOR_ACCOUNT = (HOLD_DISCONNECTED, HOLD_NEEDS_RECONNECT)
 
 
 class HoldRepository:
@@ -32,21 +35,23 @@ class HoldRepository:
             {"account_id": account_id, "code": code, "sentence": sentence},
         )
 
-    async def resume(self, account_id: UUID, *, user_id: UUID, not_before: datetime) -> int:
-        """Schedule posts again that waited for their account; those due before `not_before` stay with their owner."""
+    async def resume(
+        self, account_id: UUID, *, user_id: UUID, not_before: datetime, codes: Sequence[str] = WAITED_FOR_ACCOUNT
+    ) -> int:
+        """Schedule posts again that were held for these reasons; those due before `not_before` stay with their
+        owner."""
         await self._publications.lock_lane(account_id)
         rows = await self._session.execute(
             text("""
             UPDATE posts SET status = 'scheduled', error_code = NULL, error_message = NULL, updated_at = now()
             WHERE account_id = :account_id AND user_id = :user_id AND status = 'on_hold'
-              AND error_code IN (:disconnected, :expired) AND scheduled_for >= :not_before
+              AND error_code = ANY(:codes) AND scheduled_for >= :not_before
             RETURNING id, scheduled_for
             """),
             {
                 "account_id": account_id,
                 "user_id": user_id,
-                "disconnected": HOLD_DISCONNECTED,
-                "expired": HOLD_NEEDS_RECONNECT,
+                "codes": list(codes),
                 "not_before": not_before,
             },
         )
@@ -54,16 +59,15 @@ class HoldRepository:
         await self._session.execute(
             text("""
             UPDATE posts SET error_code = :too_late, updated_at = now(),
-                error_message = 'The account is connected again, but the time of this post has passed. '
+                error_message = 'This post may go out again, but its time has passed. '
                                 'Publish it now, choose another time, or delete it.'
             WHERE account_id = :account_id AND user_id = :user_id AND status = 'on_hold'
-              AND error_code IN (:disconnected, :expired)
+              AND error_code = ANY(:codes)
             """),
             {
                 "account_id": account_id,
                 "user_id": user_id,
-                "disconnected": HOLD_DISCONNECTED,
-                "expired": HOLD_NEEDS_RECONNECT,
+                "codes": list(codes),
                 "too_late": HOLD_TOO_LATE,
             },
         )

@@ -15,7 +15,10 @@ from app.models import AuthSession, User
 _IDENTITY = text("""
 SELECT u.id, u.email, u.is_active, u.timezone, u.created_at,
        COALESCE(s.plan, 'free') AS plan
-FROM users u LEFT JOIN subscriptions s ON s.user_id = u.id AND s.status IN ('active', 'trialing', 'past_due')
+FROM users u LEFT JOIN subscriptions s ON s.user_id = u.id AND (
+    s.status IN ('active', 'trialing')
+    OR (s.status = 'past_due' AND COALESCE(s.past_due_since, now()) > now() - interval '7 days')
+)
 WHERE u.id = :id
 """)
 
@@ -45,6 +48,11 @@ class UserRepository:
     async def identity(self, user_id: UUID) -> Identity | None:
         row = (await self._session.execute(_IDENTITY, {"id": user_id})).first()
         return Identity(*row) if row else None
+
+    async def lock(self, user_id: UUID) -> Identity | None:
+        """Return who it is after taking a lock that all who count what the user has take first."""
+        await self._session.execute(text("SELECT 1 FROM users WHERE id = :id FOR NO KEY UPDATE"), {"id": user_id})
+        return await self.identity(user_id)
 
     async def find_by_email(self, email: str) -> User | None:
         return await self._session.scalar(select(User).where(func.lower(User.email) == email.lower()))

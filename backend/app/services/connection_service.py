@@ -32,6 +32,7 @@ from app.platforms.base import Auth, ConnectedProfile, PlatformAdapter, Platform
 from app.repositories.account_repository import AccountRepository
 from app.repositories.choice_repository import ChoiceRepository
 from app.repositories.hold_repository import HoldRepository
+from app.services.entitlements import Entitlements
 from app.services.token_service import TokenService, grant_from_json, grant_to_json
 
 STATE_LIFE = timedelta(minutes=10)
@@ -324,7 +325,9 @@ class ConnectionService:
         now, user_id, platform = self._clock(), opened.user_id, opened.platform
         async with unit_of_work(self._sessions, self._send) as uow:
             rows = AccountRepository(uow.session)
-            await rows.lock_lanes(user_id, platform, [profile.account_id_external for profile in profiles])
+            externals = [profile.account_id_external for profile in profiles]
+            await Entitlements(uow, self._clock).require_account_room(user_id, platform, externals)
+            await rows.lock_lanes(user_id, platform, externals)
             waiting = await rows.find(user_id, opened.wanted) if opened.wanted else None
             if waiting is not None and waiting.account_id_external is None:
                 await rows.give_identity(waiting, profiles[0].account_id_external)

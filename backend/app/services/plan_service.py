@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from uuid import UUID
+
 from app.db.unit_of_work import UnitOfWork
 from app.domain.plans import PLANS
+from app.domain.vocabulary import ADVANCE, HOLD_PLAN, AccountStatus
+from app.kit.clock import Clock
+from app.repositories.account_repository import AccountRepository
+from app.repositories.hold_repository import HoldRepository
 from app.repositories.user_repository import UserRepository
+from app.services.entitlements import Entitlements
 
 GRANTED = "granted"
 """Mode of a subscription that whoever runs PostPilot gave away: nobody pays for it."""
@@ -14,9 +22,20 @@ class UnknownUser(ValueError):
     """There is nobody with this address."""
 
 
+NO_PLACE = (
+    "{name} has no place in your plan any more, so this post waits. Upgrade your plan, or disconnect another account."
+)
+
+
 class PlanService:
-    def __init__(self, uow: UnitOfWork) -> None:
+    def __init__(self, uow: UnitOfWork, clock: Clock, *, late_grace: timedelta) -> None:
+        self._uow = uow
         self._users = UserRepository(uow.session)
+        self._accounts = AccountRepository(uow.session)
+        self._holds = HoldRepository(uow.session)
+        self._entitlements = Entitlements(uow, clock)
+        self._clock = clock
+        self._late_grace = late_grace
 
     async def grant(self, email: str, tier: str) -> None:
         """Give a user a plan for as long as nothing else is said. Raises `UnknownUser`."""
@@ -25,3 +44,17 @@ class PlanService:
         if user is None:
             raise UnknownUser(email)
         await self._users.put_plan(user.id, tier, mode=GRANTED)
+        await self.apply(user.id)
+
+    async def apply(self, user_id: UUID) -> None:
+        """Bring what is planned in line with the plan: posts of accounts without a place wait, and say why; those of
+        accounts that have one again go on. Nothing is deleted."""
+        await self._users.lock(user_id)
+        over = await self._entitlements.over_plan(user_id)
+        not_before = self._clock() - self._late_grace
+        for account in sorted(await self._accounts.list_of(user_id), key=lambda one: str(one.id)):
+            if account.id in over:
+                await self._holds.hold(account.id, code=HOLD_PLAN, sentence=NO_PLACE.format(name=account.account_name))
+            elif account.status == AccountStatus.connected:
+                await self._holds.resume(account.id, user_id=user_id, not_before=not_before, codes=(HOLD_PLAN,))
+        self._uow.after_commit(ADVANCE)

@@ -15,6 +15,7 @@ from app.domain.errors import (
     FieldError,
     InvalidRequest,
     PastTime,
+    PlanLimitReached,
     PostChanged,
     PostNotDeletable,
     PostNotEditable,
@@ -31,6 +32,7 @@ from app.repositories.account_repository import AccountRepository
 from app.repositories.cursor import make_cursor, read_cursor
 from app.repositories.post_repository import PostFilter, PostRepository, PostRow, RenderedPost
 from app.repositories.publication_repository import PublicationRepository
+from app.services.entitlements import Entitlements
 from app.services.media_service import MediaService
 from app.storage.remote import RemoteFileError
 
@@ -105,6 +107,7 @@ class PostService:
         self._adapters = adapters
         self._media = media
         self._clock = clock
+        self._entitlements = Entitlements(uow, clock)
 
     # Checking: nothing is written, and no transaction is open while media are looked at
 
@@ -219,6 +222,8 @@ class PostService:
         for item, at in planned:
             if at is not None:
                 require_connected(item.account)
+        await self._require_places(user_id, [item.account for item, at in planned if at is not None])
+        await self._entitlements.take_posts(user_id, len(planned))
         group_id = new_id() if grouped else None
         rows = await self._posts.add_all(
             [
@@ -270,6 +275,7 @@ class PostService:
         self._refuse(checked, draft=status is PostStatus.draft)
         if status is PostStatus.scheduled and current.status != PostStatus.scheduled:
             require_connected(checked[0].account)
+            await self._require_places(user_id, [checked[0].account])
         locked = await self._editable(user_id, post_id)
         require_unchanged(current, locked)
         status = self._status_after(locked, changes)
@@ -323,6 +329,7 @@ class PostService:
         await self._let_go()
         checked = await self.check(user_id, [variant_of(current)], platform=None)
         require_connected(checked[0].account)
+        await self._require_places(user_id, [checked[0].account])
         self._refuse(checked, draft=False)
         locked = await self._posts.lock(user_id, post_id)
         if locked is None:
@@ -353,12 +360,15 @@ class PostService:
         if row.status == PostStatus.publishing:
             raise PostNotDeletable("Cannot delete a post that is being published. Wait until it is out or has failed.")
         await self._posts.delete(user_id, post_id)
+        if row.status in EDITABLE:
+            await self._entitlements.give_back_post(user_id, created_at=row.created_at)
 
     async def duplicate(self, user_id: UUID, post_id: UUID) -> PostRow:
         """Copy a post into a new draft."""
         row = await self.get(user_id, post_id)
         kept = ("account_id", "platform", "post_type", "content", "media_urls", "media", "hashtags", "options")
         values = {name: getattr(row, name) for name in kept}
+        await self._entitlements.take_posts(user_id, 1)
         rows = await self._posts.add_all([{**values, "id": new_id(), "user_id": user_id, "status": PostStatus.draft}])
         return rows[0]
 
@@ -395,6 +405,15 @@ class PostService:
         if row.status not in EDITABLE:
             raise PostNotEditable(_why_not(row.status))
         return row
+
+    async def _require_places(self, user_id: UUID, accounts: Sequence[SocialAccount]) -> None:
+        """Raises `PlanLimitReached` where the plan has no place for an account that is to post."""
+        over = await self._entitlements.over_plan(user_id) if accounts else set()
+        for account in accounts:
+            if account.id in over:
+                raise PlanLimitReached(
+                    f"{account.account_name} has no place in your plan. Upgrade it, or disconnect another account."
+                )
 
     async def _let_go(self) -> None:
         """End the reading transaction before media are fetched; what was read is checked again under the lock."""

@@ -55,7 +55,15 @@ class Factory:
     async def count(self, table: str) -> int:
         return int(await self.scalar(f"SELECT count(*) FROM {table}"))  # noqa: S608
 
-    async def user(self, *, timezone: str = "UTC", email: str | None = None, is_active: bool = True) -> MadeUser:
+    async def user(
+        self,
+        *,
+        timezone: str = "UTC",
+        email: str | None = None,
+        is_active: bool = True,
+        plan: str = "enterprise",
+    ) -> MadeUser:
+        """Insert a user; without limits unless the test is about them."""
         user_id = new_id()
         address = email or f"user-{user_id.hex}@example.com"
         async with self.container.sessions() as session:
@@ -63,6 +71,8 @@ class Factory:
                 insert(User).values(id=user_id, email=address, timezone=timezone, is_active=is_active)
             )
             await session.commit()
+        if plan != "free":
+            await self.subscribe(MadeUser(user_id, address, {}), plan)
         return MadeUser(user_id, address, {"Authorization": f"Bearer {self.access_token(user_id)}"})
 
     def access_token(self, user_id: UUID, **claims: Any) -> str:
@@ -164,12 +174,15 @@ class Factory:
         return link
 
     async def subscribe(self, owner: MadeUser, plan: str) -> None:
-        """Give a user a plan."""
+        """Give a user a plan, in the place of the one there is."""
         await self.execute(
             "INSERT INTO subscriptions (id, user_id, plan, status, mode) "
-            "VALUES (:id, :user_id, :plan, 'active', 'test')",
-            id=new_id(), user_id=owner.id, plan=plan,
-        )  # fmt: skip
+            "VALUES (:id, :user_id, :plan, 'active', 'test') "
+            "ON CONFLICT (user_id) DO UPDATE SET plan = EXCLUDED.plan, status = 'active'",
+            id=new_id(),
+            user_id=owner.id,
+            plan=plan,
+        )
 
     async def reload(self, post_id: UUID | str) -> Row[Any]:
         """Read a post as it is stored."""

@@ -315,11 +315,7 @@ class TestMe:
     async def test_names_the_plan_of_an_active_subscription(
         self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory
     ) -> None:
-        await factory.execute(
-            "INSERT INTO subscriptions (id, user_id, plan, status, mode) VALUES (:id, :user, 'pro', 'active', 'test')",
-            id=new_id(),
-            user=signed_in.id,
-        )
+        await factory.subscribe(signed_in, "pro")
         assert ok(await client.get("/auth/me"))["plan"] == "pro"
         await factory.execute("UPDATE subscriptions SET status = 'canceled'")
         assert ok(await client.get("/auth/me"))["plan"] == "free"

@@ -229,6 +229,7 @@ class TestGenerateCaption:
     async def test_the_sixth_of_a_month_is_refused_on_the_free_plan(
         self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory, api_clock: SteerableClock
     ) -> None:
+        await factory.subscribe(signed_in, "free")
         item = await add(client, MUG)
         for _ in range(4):
             ok(await client.post("/queue/generate-caption", json={"product_data": MUG}))
@@ -251,6 +252,7 @@ class TestGenerateCaption:
     async def test_fifty_at_once_are_five_on_the_free_plan(
         self, real_client: httpx.AsyncClient, owner: MadeUser, rows: Factory
     ) -> None:
+        await rows.subscribe(owner, "free")
         responses = await asyncio.gather(
             *(real_client.post("/queue/generate-caption", json={"product_data": MUG}) for _ in range(50))
         )
@@ -499,6 +501,7 @@ class TestAutoSchedule:
         assert [time[:16] for time in times] == ["2030-03-30T08:00", "2030-03-31T07:00", "2030-04-01T07:00"]
 
     async def test_is_part_of_pro(self, client: httpx.AsyncClient, signed_in: MadeUser, factory: Factory) -> None:
+        await factory.subscribe(signed_in, "free")
         item = await generated(client, MUG)
         body = {"account_ids": [str((await factory.account(signed_in)).id)], "auto_schedule": True}
         assert problem(await client.post(f"/queue/{item['id']}/approve", json=body)) == (403, "not_in_plan")
@@ -620,8 +623,14 @@ class TestFollowsItsPosts:
 
 class TestBulk:
     async def test_adds_many_and_asks_for_as_many_captions_as_the_plan_has(
-        self, real_client: httpx.AsyncClient, owner: MadeUser, committed: Container, api_sent: list[str]
+        self,
+        real_client: httpx.AsyncClient,
+        owner: MadeUser,
+        committed: Container,
+        api_sent: list[str],
+        rows: Factory,
     ) -> None:
+        await rows.subscribe(owner, "free")
         items = [{"product_data": {**MUG, "title": f"Mug {n}"}, "platforms": ["facebook"]} for n in range(7)]
         body = ok(
             await real_client.post("/queue/bulk", json={"action": "add", "items": items, "generate": {"tone": "bold"}})

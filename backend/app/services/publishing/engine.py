@@ -33,6 +33,7 @@ from app.domain.publishing import (
 from app.domain.vocabulary import (
     HOLD_DISCONNECTED,
     HOLD_NEEDS_RECONNECT,
+    HOLD_PLAN,
     HOLD_TOO_LATE,
     AccountStatus,
     PostStatus,
@@ -63,8 +64,10 @@ from app.platforms.base import (
 from app.platforms.limits import first_comment_of
 from app.repositories.account_repository import AccountRepository
 from app.repositories.publication_repository import NO_TROUBLE, Claim, Due, PublicationRepository, Trouble
+from app.services.plan_service import NO_PLACE
 from app.services.publishing.journal import call_entry, decision_entry
 from app.services.publishing.media import MediaLender
+from app.services.publishing.plan_places import PlanPlaces
 from app.services.publishing.product_guard import ProductGuard
 from app.services.token_service import STILL_GOOD, TokenService
 
@@ -114,6 +117,7 @@ class PublishingEngine:
         tokens: TokenService,
         lender: MediaLender,
         guard: ProductGuard,
+        places: PlanPlaces,
         patience: Patience,
         first_metrics_age: timedelta,
         live_check_age: timedelta,
@@ -126,6 +130,7 @@ class PublishingEngine:
         self._tokens = tokens
         self._lender = lender
         self._guard = guard
+        self._places = places
         self._patience = patience
         self._first_metrics_age = first_metrics_age
         self._live_check_age = live_check_age
@@ -176,6 +181,9 @@ class PublishingEngine:
             code = HOLD_DISCONNECTED if disconnected else HOLD_NEEDS_RECONNECT
             sentence = f"{work.due.account_name} is not connected. Connect it again, and this post goes on."
             await self._hold(work, Trouble(code, sentence))
+            return True
+        if work.due.account_id in await self._places.over_plan(work.due.user_id):
+            await self._hold(work, Trouble(HOLD_PLAN, NO_PLACE.format(name=work.due.account_name)))
             return True
         if is_too_late(work.due.due_at, now, self._patience):
             late = now - work.due.due_at

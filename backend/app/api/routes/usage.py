@@ -1,0 +1,29 @@
+"""What is used up of a plan."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+
+from fastapi import APIRouter
+
+from app.api.deps import ContainerDep, CurrentUser, ReadingUow
+from app.api.problems import problems
+from app.domain.errors import InvalidToken, NotAuthenticated
+from app.domain.plans import month_after, month_of
+from app.schemas.usage import UsageMetricRead, UsageRead
+from app.services.entitlements import Entitlements
+
+router = APIRouter(prefix="/usage", tags=["usage"])
+
+
+@router.get("", operation_id="usage_get", responses=problems(NotAuthenticated, InvalidToken))
+async def get_usage(user: CurrentUser, uow: ReadingUow, container: ContainerDep) -> UsageRead:
+    """Return what is used up of the plan in this calendar month (UTC)."""
+    month = month_of(container.clock())
+    used = await Entitlements(uow, container.clock).used(user.id)
+    return UsageRead(
+        plan=user.plan,
+        period_start=datetime.combine(month, time(), UTC),
+        period_end=datetime.combine(month_after(month), time(), UTC),
+        metrics=[UsageMetricRead.model_validate(one) for one in used],
+    )
