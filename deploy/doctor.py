@@ -83,6 +83,7 @@ def look_at_processes(settings: Settings) -> Iterator[Finding]:
     if control is None:
         yield False, "PostPilot is not running. Start it: make start"
         ports = {"API_PORT": settings.api_port, "SANDBOX_PORT": settings.sandbox_port}
+        ports["SANDBOX_SMTP_PORT"] = settings.sandbox_smtp_port
         ports |= {} if settings.database_url else {"POSTGRES_PORT": settings.postgres_port}
         ports |= {} if settings.redis_url else {"REDIS_PORT": settings.redis_port}
         for name, port in ports.items():

@@ -17,7 +17,7 @@ from app.settings import PROJECT_ROOT, Settings
 from deploy.secrets import ensure_secrets
 from deploy.stack import connect
 
-PORTS = ("API_PORT", "POSTGRES_PORT", "REDIS_PORT", "SANDBOX_PORT")
+PORTS = ("API_PORT", "POSTGRES_PORT", "REDIS_PORT", "SANDBOX_PORT", "SANDBOX_SMTP_PORT")
 
 
 class Scratch:

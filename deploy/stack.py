@@ -245,6 +245,7 @@ def probe(url: str) -> tuple[bool, str]:
 def free_ports(settings: Settings) -> None:
     """Raise `StackError` naming every port that another program holds, and what to do."""
     wanted = {"API_PORT": settings.api_port, "SANDBOX_PORT": settings.sandbox_port}
+    wanted["SANDBOX_SMTP_PORT"] = settings.sandbox_smtp_port
     if not settings.database_url:
         wanted["POSTGRES_PORT"] = settings.postgres_port
     if not settings.redis_url:

@@ -16,6 +16,7 @@ from sandbox.facebook.routes import resolve as resolve_facebook
 from sandbox.faults import Fault, Plan
 from sandbox.instagram.containers import VIDEOS, fetch_video
 from sandbox.instagram.routes import resolve as resolve_instagram
+from sandbox.mailbox import Mailbox
 from sandbox.meta.dialect import GraphDialect
 from sandbox.pages import Pages
 from sandbox.records import PLATFORMS
@@ -35,13 +36,14 @@ CLOSE_EXTENSION = "sandbox.close"
 
 
 class App:
-    """Serves the three platforms, the control API and the pages on one port."""
+    """Serves the three platforms, the control API and the pages on one port, and the mailbox on another."""
 
     def __init__(self, settings: Settings) -> None:
         self.sandbox = Sandbox(settings)
         self.webhooks = Webhooks(self.sandbox)
-        self.control = Control(self.sandbox, self.webhooks)
-        self.pages = Pages(self.sandbox)
+        self.mailbox = Mailbox(self.sandbox)
+        self.control = Control(self.sandbox, self.webhooks, self.mailbox)
+        self.pages = Pages(self.sandbox, self.mailbox)
         self.dialects: dict[str, Dialect] = {
             "instagram": GraphDialect("instagram", resolve_instagram),
             "facebook": GraphDialect("facebook", resolve_facebook),
@@ -127,11 +129,18 @@ class App:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        try:
+            await self.mailbox.open()
+        except OSError as error:
+            port = self.sandbox.settings.smtp_port
+            await send({"type": "lifespan.startup.failed", "message": f"SANDBOX_SMTP_PORT {port}: {error.strerror}"})
+            return
         self._resume()
         watch = asyncio.get_running_loop().create_task(self.webhooks.watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         watch.cancel()
+        await self.mailbox.close()
         await self.webhooks.close()
         await self.sandbox.close()
         await send({"type": "lifespan.shutdown.complete"})

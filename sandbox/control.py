@@ -12,6 +12,7 @@ from sandbox.clock import iso_time
 from sandbox.consent import ConsentError, allow
 from sandbox.core import Sandbox
 from sandbox.faults import Fault
+from sandbox.mailbox import Mailbox
 from sandbox.personas import create_persona
 from sandbox.published import published
 from sandbox.records import PLATFORMS, Persona, Platform
@@ -50,9 +51,10 @@ class ControlError(Exception):
 class Control:
     """Routes and answers control calls."""
 
-    def __init__(self, sandbox: Sandbox, webhooks: Webhooks) -> None:
+    def __init__(self, sandbox: Sandbox, webhooks: Webhooks, mailbox: Mailbox) -> None:
         self.sandbox = sandbox
         self.webhooks = webhooks
+        self.mailbox = mailbox
         self._routes: dict[tuple[str, str], Callable[[dict[str, Any], str], Awaitable[Answer]]] = {
             ("GET", "health"): self._health,
             ("POST", "consent"): self._consent,
@@ -69,6 +71,8 @@ class Control:
             ("GET", "clock"): self._clock,
             ("POST", "clock"): self._advance,
             ("GET", "accounts"): self._accounts,
+            ("GET", "mail"): self._mail,
+            ("DELETE", "mail"): self._clear_mail,
             ("POST", "reset"): self._reset,
         }
 
@@ -209,6 +213,17 @@ class Control:
 
     async def _accounts(self, _values: dict[str, Any], _base_url: str) -> Answer:
         return ok({"items": [_persona_json(self.sandbox, persona) for persona in self.sandbox.state.personas]})
+
+    async def _mail(self, values: dict[str, Any], _base_url: str) -> Answer:
+        """Letters to an address, or all of them, the newest first."""
+        found = self.mailbox.newest(str(values.get("to") or ""))
+        items = [self.mailbox.as_json(mail) for mail in found]
+        return ok({"port": self.mailbox.port, "total": len(items), "items": items})
+
+    async def _clear_mail(self, _values: dict[str, Any], _base_url: str) -> Answer:
+        for mail in [*self.sandbox.state.mails]:
+            self.sandbox.state.mails.remove(mail.id)
+        return ok({"total": 0})
 
     async def _reset(self, _values: dict[str, Any], _base_url: str) -> Answer:
         self.sandbox.reset()

@@ -203,6 +203,14 @@ class Faults:
             plan.token_refused = draw("token") < knobs.spurious_token_rate
         return plan
 
+    def asked_for(self, platform: str, operation: str, account_id: str) -> Plan:
+        """Count a call that no rate touches, and return the one-shot faults that were asked for it."""
+        self.calls[platform, account_id, operation] += 1
+        plan = Plan()
+        if self.pending:
+            self._apply_pending(plan, platform, operation, account_id)
+        return plan
+
     def take(self, kind: FaultKind, account_id: str) -> Fault | None:
         """Use up one pending fault that concerns an outcome rather than a call."""
         for fault in self.pending:

@@ -16,6 +16,7 @@ from sandbox.avatar import avatar_svg
 from sandbox.clock import iso_time
 from sandbox.consent import ConsentError, ConsentRequest, allow, deny
 from sandbox.core import Sandbox
+from sandbox.mailbox import Mailbox
 from sandbox.personas import create_persona, personas_of
 from sandbox.published import feed_of
 from sandbox.records import PLATFORMS, Persona, Platform
@@ -28,17 +29,29 @@ NAMES: dict[Platform, str] = {"instagram": "Instagram", "facebook": "Facebook", 
 
 _FEED_POSTS = 120
 """Most posts on one feed page."""
+_ADDRESS = re.compile(r"https?://[^\s<>\"')]+")
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+)
 _TAG = re.compile(r"(?<![\w&])([#@][\w.]*\w)|(https?://[^\s<]+)")
 
 
 class Pages:
     """Routes and renders pages."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, mailbox: Mailbox) -> None:
         self.sandbox = sandbox
+        self.mailbox = mailbox
         folder = Path(__file__).parent / "templates"
         self._templates = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
-        self._templates.filters |= {"caption": caption_html, "short": short_number, "age": self._age, "when": iso_time}
+        self._templates.filters |= {
+            "caption": caption_html,
+            "linked": linked_html,
+            "short": short_number,
+            "age": self._age,
+            "when": iso_time,
+        }
         self._templates.globals |= {"platform_names": NAMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +68,12 @@ class Pages:
                 return self._post(shortcode)
             case ["media", name]:
                 return self._media(name)
+            case ["mailbox"]:
+                return self._render("mailbox.html", mails=self.mailbox.newest(), port=self.mailbox.port)
+            case ["mailbox", mail_id]:
+                return self._mail(mail_id)
+            case ["mailbox", mail_id, "html"]:
+                return self._mail_html(mail_id)
             case ["avatar", platform, name]:
                 return self._avatar(platform, name)
         return self._missing("Nothing lives at this address.")
@@ -106,7 +125,18 @@ class Pages:
             (platform, [(persona, *self._numbers(persona)) for persona in personas_of(self.sandbox, platform)])
             for platform in PLATFORMS
         ]
-        return self._render("home.html", groups=groups)
+        return self._render("home.html", groups=groups, mail_count=len(self.mailbox.newest()))
+
+    def _mail(self, mail_id: str) -> Response:
+        mail = self.sandbox.state.mails.get(mail_id)
+        return self._render("mail.html", mail=mail) if mail else self._missing("This letter is not there any more.")
+
+    def _mail_html(self, mail_id: str) -> Response:
+        """The letter's own HTML, in which no script runs and from which nothing is fetched."""
+        mail = self.sandbox.state.mails.get(mail_id)
+        if mail is None or not mail.html:
+            return self._missing("This letter has no HTML.")
+        return HTMLResponse(mail.html, headers={"content-security-policy": MAIL_POLICY})
 
     def _feed(self, platform: str, account_id: str) -> Response:
         persona = self.sandbox.state.personas.get(f"{platform}:{account_id}")
@@ -180,6 +210,17 @@ def caption_html(text: str) -> Markup:
     for found in _TAG.finditer(text):
         parts.append(escape(text[at : found.start()]))
         parts.append(Markup('<span class="tag">{}</span>').format(found[0]))
+        at = found.end()
+    parts.append(escape(text[at:]))
+    return Markup("").join(parts)
+
+
+def linked_html(text: str) -> Markup:
+    """Return a plain text whose addresses can be followed."""
+    parts, at = [], 0
+    for found in _ADDRESS.finditer(text):
+        parts.append(escape(text[at : found.start()]))
+        parts.append(Markup('<a href="{0}" rel="noreferrer">{0}</a>').format(found[0]))
         at = found.end()
     parts.append(escape(text[at:]))
     return Markup("").join(parts)

@@ -237,3 +237,18 @@ class Comment:
     author_name: str
     text: str
     created_at: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Mail:
+    """A letter that was handed over by SMTP, as one of its recipients got it."""
+
+    id: str
+    to: str
+    sender: str
+    subject: str
+    text: str
+    html: str
+    headers: list[list[str]]
+    """Names and values in their order."""
+    received_at: float

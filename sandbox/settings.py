@@ -23,6 +23,8 @@ class Settings:
     data_dir: Path
     host: str = "127.0.0.1"
     port: int = 8206
+    smtp_port: int = 0
+    """Where the mailbox takes letters; 0 for any free port, which `GET /_sandbox/mail` tells."""
     app_secret: str = DEFAULT_APP_SECRET
 
     @property
@@ -32,7 +34,8 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read HOST, SANDBOX_PORT, DATA_DIR and SANDBOX_APP_SECRET, which may also stand in DATA_DIR/secrets.env."""
+        """Read HOST, SANDBOX_PORT, SANDBOX_SMTP_PORT, DATA_DIR and SANDBOX_APP_SECRET, which may also stand in
+        DATA_DIR/secrets.env."""
         data_dir = Path(env.get("DATA_DIR") or ".data")
         if not data_dir.is_absolute():
             data_dir = _REPOSITORY / data_dir
@@ -41,6 +44,7 @@ class Settings:
             data_dir=data_dir,
             host=env.get("HOST") or "127.0.0.1",
             port=int(env.get("SANDBOX_PORT") or 8206),
+            smtp_port=int(env.get("SANDBOX_SMTP_PORT") or 2526),
             app_secret=secret,
         )
 

@@ -15,6 +15,7 @@ from sandbox.records import (
     Comment,
     Container,
     Grant,
+    Mail,
     Person,
     Persona,
     Photo,
@@ -127,6 +128,7 @@ class State:
         self.publishes = Collection(store, "publish", Publish, lambda r: r.id)
         self.posts = Collection(store, "post", Post, lambda r: r.key)
         self.comments = Collection(store, "comment", Comment, lambda r: r.id)
+        self.mails = Collection(store, "mail", Mail, lambda r: r.id)
         self._timelines: dict[str, list[Post]] = {}
         for post in sorted(self.posts, key=lambda p: p.published_at):
             self._timelines.setdefault(f"{post.platform}:{post.account_id}", []).append(post)

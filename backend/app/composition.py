@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import redis.asyncio
 import redis.exceptions
@@ -19,6 +20,8 @@ from app.domain.publishing import Patience
 from app.domain.vocabulary import ADVANCE, PRODUCT_RULES, SYNC_STORES, WRITE_CAPTIONS, AccountMode, Platform
 from app.kit.clock import Clock, utc_now
 from app.kit.crypto import KeyRing
+from app.mail.base import Mailer
+from app.mail.smtp import SmtpConfig, SmtpMailer
 from app.platforms.consent import HttpSandboxConsent
 from app.platforms.registry import Adapters, FacebookConfig, InstagramConfig, TikTokConfig, build_adapters
 from app.services.account_service import AccountService
@@ -129,6 +132,7 @@ class Container:
     product_refresh: ProductRefresh
     platform_events: PlatformEventService
     links: LinkService
+    mailer: Mailer
     dashboard_base: str
 
     async def aclose(self) -> None:
@@ -293,6 +297,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
             sessions, settings.platform_webhook_secret.get_secret_value(), clock, send
         ),
         links=links,
+        mailer=build_mailer(settings),
         dashboard_base=settings.dashboard_base,
     )
 
@@ -311,6 +316,23 @@ def build_writer(settings: Settings) -> CaptionWriter:
             effort=settings.ai_caption_effort,
             max_tokens=settings.ai_caption_max_tokens,
             timeout_seconds=settings.ai_timeout_seconds,
+        )
+    )
+
+
+def build_mailer(settings: Settings) -> Mailer:
+    """Return who takes letters: the mail server that is set, else the sandbox's."""
+    if not settings.smtp_host:
+        host = urlsplit(settings.sandbox_base).hostname or "localhost"
+        return SmtpMailer(SmtpConfig(host, settings.mail_sender, port=settings.sandbox_smtp_port, security="none"))
+    return SmtpMailer(
+        SmtpConfig(
+            host=settings.smtp_host,
+            sender=settings.mail_sender,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value(),
+            security=settings.smtp_security,
         )
     )
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     postgres_port: int = 5506
     redis_port: int = 6406
     sandbox_port: int = 8206
+    sandbox_smtp_port: int = 2526
     database_url: str = ""
     redis_url: str = ""
     public_url: str = ""
@@ -88,6 +89,16 @@ class Settings(BaseSettings):
     # Sign-in
     access_token_minutes: int = Field(15, ge=1)
     refresh_token_days: int = Field(30, ge=1)
+
+    # Mail; without a server of one's own it goes to the sandbox's mailbox
+    smtp_host: str = ""
+    smtp_port: int = Field(0, ge=0, le=65_535)
+    """0 for the usual port of the chosen security: 587, 465 or 25."""
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: str = ""
+    """The From line of letters, `Name <address>` or an address; empty for no-reply at the host of `PUBLIC_URL`."""
 
     # Publishing
     late_post_grace_hours: float = Field(6.0, gt=0)
@@ -181,6 +192,11 @@ class Settings(BaseSettings):
     @property
     def dashboard_base(self) -> str:
         return (self.dashboard_url or f"http://localhost:{self.dashboard_port}").rstrip("/")
+
+    @property
+    def mail_sender(self) -> str:
+        """The From line of letters."""
+        return self.mail_from or f"PostPilot <no-reply@{urlsplit(self.public_base).hostname or 'localhost'}>"
 
     @property
     def sandbox_base(self) -> str:

@@ -34,6 +34,7 @@ from factories.servers import (  # noqa: E402
     free_port,
     running_app,
     running_sandbox,
+    smtp_port_of,
 )
 from factories.stage import Stage, impatient  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
@@ -107,6 +108,7 @@ def settings(dsn: str, sandbox_address: Callable[[], str], tmp_path_factory: pyt
         public_url=f"http://127.0.0.1:{free_port()}",
         dashboard_url="http://dashboard.test",
         sandbox_url=sandbox_address(),
+        sandbox_smtp_port=smtp_port_of(sandbox_address()),
         jwt_secret_key="a secret of the tests, at least 32 bytes long",
         token_encryption_keys=KEY_1,
         sandbox_app_secret=SANDBOX_SECRET,

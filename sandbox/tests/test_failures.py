@@ -139,7 +139,7 @@ class TestRates:
 
 class TestRestart:
     def start(self, folder: Path, port: int) -> subprocess.Popen[bytes]:
-        env = {**os.environ, "DATA_DIR": str(folder), "SANDBOX_PORT": str(port)}
+        env = {**os.environ, "DATA_DIR": str(folder), "SANDBOX_PORT": str(port), "SANDBOX_SMTP_PORT": "0"}
         process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=env, stderr=subprocess.DEVNULL)
 
         def is_up() -> bool:

@@ -220,6 +220,7 @@ def running_sandbox(folder: Path) -> Iterator[str]:
     """Start a sandbox on a free port and stop it afterwards."""
     port = free_port()
     env = {**os.environ, "DATA_DIR": str(folder), "SANDBOX_PORT": str(port), "SANDBOX_APP_SECRET": "sandbox-secret"}
+    env["SANDBOX_SMTP_PORT"] = "0"
     log = (folder / "sandbox.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox"], cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT

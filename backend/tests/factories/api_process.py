@@ -31,6 +31,7 @@ class ApiProcess:
             "REDIS_URL": settings.redis_url,
             "PUBLIC_URL": self.url,
             "SANDBOX_URL": settings.sandbox_url,
+            "SANDBOX_SMTP_PORT": str(settings.sandbox_smtp_port),
             "JWT_SECRET_KEY": settings.jwt_secret_key.get_secret_value(),
             "TOKEN_ENCRYPTION_KEYS": settings.token_encryption_keys.get_secret_value(),
             "SANDBOX_APP_SECRET": settings.sandbox_app_secret.get_secret_value(),

@@ -148,6 +148,10 @@ class Sandbox:
     def advance(self, seconds: float) -> None:
         self._send("POST", "/clock", advance_seconds=seconds)
 
+    def mails(self, to: str) -> list[dict[str, Any]]:
+        """Return the letters to an address, the newest first."""
+        return list(self._read("/mail", to=to)["items"])
+
     def calls(self, operation: str, **query: str) -> int:
         return int(self._read("/calls", operation=operation, **query)["total"])
 
@@ -185,6 +189,11 @@ def query_of(url: str) -> dict[str, str]:
     return {key: values[0] for key, values in parse_qs(urlsplit(url).query).items()}
 
 
+def smtp_port_of(sandbox_url: str) -> int:
+    """Return where a sandbox takes letters."""
+    return int(httpx.get(f"{sandbox_url}/_sandbox/mail", params={"to": "nobody"}, trust_env=False).json()["port"])
+
+
 @contextmanager
 def running_sandbox(folder: Path, secret: str) -> Iterator[str]:
     """Start a sandbox on a free port and stop it afterwards."""
@@ -193,6 +202,7 @@ def running_sandbox(folder: Path, secret: str) -> Iterator[str]:
         **clean_environment(),
         "DATA_DIR": str(folder),
         "SANDBOX_PORT": str(port),
+        "SANDBOX_SMTP_PORT": "0",
         "SANDBOX_APP_SECRET": secret,
     }
     with (folder / "sandbox.log").open("wb") as log:
