@@ -9,6 +9,7 @@ from pathlib import Path
 GENERATORS: dict[str, Callable[[], str]] = {
     "JWT_SECRET_KEY": lambda: random.token_urlsafe(48),
     "TOKEN_ENCRYPTION_KEYS": lambda: "v1:" + base64.urlsafe_b64encode(random.token_bytes(32)).decode(),
+    "PLATFORM_API_KEY": lambda: "po_platform_" + random.token_urlsafe(32),
     "PLATFORM_WEBHOOK_SECRET": lambda: random.token_urlsafe(32),
     "META_WEBHOOK_VERIFY_TOKEN": lambda: random.token_urlsafe(24),
     "SANDBOX_APP_SECRET": lambda: random.token_urlsafe(24),

@@ -102,7 +102,7 @@ def welcome(settings: Settings) -> None:
     try:
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
     except urllib.error.HTTPError as error:
-        if error.code != HTTPStatus.CONFLICT:
+        if error.code not in (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS):  # both: it was made before
             raise StackError(f"The demo login could not be made: {error}") from error
     else:
         command = [sys.executable, "-m", "app.cli", "plan", settings.demo_email, "enterprise"]

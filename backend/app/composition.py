@@ -17,7 +17,16 @@ from app.captions.template import TemplateWriter
 from app.db.engine import Sessions, make_engine, make_reading_sessions, make_sessions
 from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
-from app.domain.vocabulary import ADVANCE, PRODUCT_RULES, SYNC_STORES, WRITE_CAPTIONS, AccountMode, Platform
+from app.domain.vocabulary import (
+    ADVANCE,
+    ERASE_PEOPLE,
+    PRODUCT_RULES,
+    SYNC_STORES,
+    WRITE_CAPTIONS,
+    WRITE_LETTERS,
+    AccountMode,
+    Platform,
+)
 from app.kit.clock import Clock, utc_now
 from app.kit.crypto import KeyRing
 from app.mail.base import Mailer
@@ -26,7 +35,9 @@ from app.platforms.consent import HttpSandboxConsent
 from app.platforms.registry import Adapters, FacebookConfig, InstagramConfig, TikTokConfig, build_adapters
 from app.services.account_service import AccountService
 from app.services.ai_ledger import MICROS_PER_CENT, AiBooks
-from app.services.auth_service import TokenRules
+from app.services.auth.letters import LetterWork
+from app.services.auth.tries import Tries
+from app.services.auth_service import SignInRules, TokenRules
 from app.services.caption_service import CaptionService
 from app.services.connection_service import ConnectionService
 from app.services.event_service import EventService, WebhookSecrets
@@ -40,6 +51,8 @@ from app.services.media.uploads import MediaUploads
 from app.services.media_service import MediaService
 from app.services.metrics_service import MetricsService
 from app.services.platform_event_service import PlatformEventService
+from app.services.privacy.erasure import Erasure
+from app.services.privacy.export import PersonalExport
 from app.services.product_photos import ProductPhotos
 from app.services.product_refresh import ProductRefresh
 from app.services.product_rules import ProductRuleWork
@@ -82,6 +95,8 @@ TASKS = TaskNames(
     stores=SYNC_STORES,
     product_events=PRODUCT_RULES,
     captions=WRITE_CAPTIONS,
+    letters=WRITE_LETTERS,
+    erasures=ERASE_PEOPLE,
 )
 
 
@@ -96,7 +111,12 @@ class Container:
     clock: Clock
     send: Send
     adapters: Adapters
-    token_rules: TokenRules
+    keyring: KeyRing
+    sign_in: SignInRules
+    tries: Tries
+    letters: LetterWork
+    erasure: Erasure
+    export: PersonalExport
     tokens: TokenService
     accounts: AccountService
     ai_books: AiBooks
@@ -171,6 +191,8 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         max_bytes=settings.media_max_bytes,
         free_min_bytes=settings.media_free_space_min_bytes,
     )
+    accounts = AccountService(sessions=sessions, adapters=adapters, tokens=tokens, clock=clock)
+    mailer = build_mailer(settings)
     books = AiBooks(sessions, clock, monthly_budget_micros=int(settings.ai_monthly_budget_usd * 100 * MICROS_PER_CENT))
     uploads = MediaUploads(sessions, taking, clock, open_max=settings.media_open_uploads_max)
     is_live = AccountMode.live in modes(settings).values()
@@ -220,13 +242,21 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         clock=clock,
         send=send,
         adapters=adapters,
-        token_rules=TokenRules(
-            secret=settings.jwt_secret_key.get_secret_value(),
-            access_life=timedelta(minutes=settings.access_token_minutes),
-            refresh_life=timedelta(days=settings.refresh_token_days),
+        keyring=keyring,
+        sign_in=SignInRules(
+            TokenRules(
+                secret=secret,
+                access_life=timedelta(minutes=settings.access_token_minutes),
+                refresh_life=timedelta(days=settings.refresh_token_days),
+            ),
+            confirms_email=settings.sign_up_confirms_email,
         ),
+        tries=Tries(settings.broker_url),
+        letters=LetterWork(sessions=sessions, mailer=mailer, dashboard_base=settings.dashboard_base, clock=clock),
         tokens=tokens,
-        accounts=AccountService(sessions=sessions, adapters=adapters, tokens=tokens, clock=clock),
+        accounts=accounts,
+        erasure=Erasure(sessions=sessions, accounts=accounts, farewells=(), send=send),
+        export=PersonalExport(reading=make_reading_sessions(engine), store=store, clock=clock),
         ai_books=books,
         captions=captions,
         queue_writing=QueueWriting(
@@ -294,10 +324,10 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         product_rules=ProductRuleWork(sessions, clock, send),
         product_refresh=ProductRefresh(sessions=sessions, sources=sources, keys=store_keys, clock=clock, send=send),
         platform_events=PlatformEventService(
-            sessions, settings.platform_webhook_secret.get_secret_value(), clock, send
+            sessions, settings.platform_webhook_secret.get_secret_value(), clock, send, late_grace=late_grace
         ),
         links=links,
-        mailer=build_mailer(settings),
+        mailer=mailer,
         dashboard_base=settings.dashboard_base,
     )
 

@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
+from app.api.guards import SecurityHeaders
 from app.api.problems import Problem
 from app.api.routes import (
     accounts,
     analytics,
+    api_keys,
     auth,
     captions,
     connections,
@@ -30,6 +33,7 @@ from app.api.routes import (
     products,
     queue,
     schedules,
+    self_service,
     templates,
     usage,
     webhooks,
@@ -126,6 +130,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (
         health,
         auth,
+        self_service,
+        api_keys,
         platforms,
         accounts,
         posts,
@@ -149,6 +155,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(media_files.router)
     app.include_router(links.public)
     app.include_router(webhooks.pages)
+    app.add_middleware(SecurityHeaders, is_https=chosen.public_base.startswith("https://"))
+    origins = [origin.strip().rstrip("/") for origin in chosen.cors_origins.split(",") if origin.strip()]
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_credentials=True,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Session"],
+            expose_headers=["Retry-After", "X-Request-Id", "Location", "Upload-Offset", "Content-Disposition"],
+            max_age=600,
+        )
     app.add_middleware(RequestId)
     problems.install(app)
     _describe_problems(app)

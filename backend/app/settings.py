@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     jwt_secret_key: SecretStr = SecretStr("")
     token_encryption_keys: SecretStr = SecretStr("")
     platform_webhook_secret: SecretStr = SecretStr("")
+    platform_api_key: SecretStr = SecretStr("")
+    """What an integrating shop platform sends as X-API-Key to make users."""
     meta_webhook_verify_token: SecretStr = SecretStr("")
     """What to enter as verify token in the Meta app's webhook settings."""
     sandbox_app_secret: SecretStr = SecretStr("")
@@ -89,6 +91,12 @@ class Settings(BaseSettings):
     # Sign-in
     access_token_minutes: int = Field(15, ge=1)
     refresh_token_days: int = Field(30, ge=1)
+    sign_up_confirms_email: bool = False
+    """Whether an address must be confirmed before its owner is signed in. Then signing up answers alike for known and
+    unknown addresses; otherwise it signs in at once, and says when an address is taken."""
+    cors_origins: str = ""
+    """Origins of web pages that may call the API from browsers, comma-separated. None is needed for the dashboard,
+    which is served from one origin with the API."""
 
     # Mail; without a server of one's own it goes to the sandbox's mailbox
     smtp_host: str = ""

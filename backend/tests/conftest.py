@@ -36,7 +36,7 @@ from factories.servers import (  # noqa: E402
     running_sandbox,
     smtp_port_of,
 )
-from factories.stage import Stage, impatient  # noqa: E402
+from factories.stage import MakeWorker, Stage, impatient  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 
 from app.composition import Container, build_container  # noqa: E402
@@ -205,6 +205,7 @@ async def container(
     shared, shared_clock, messages = shared_container
     shared_clock.reset()
     messages.clear()
+    await shared.tries.forget_own()
     app.state.container = shared
     async with shared.engine.connect() as connection:
         outer = await connection.begin()
@@ -228,6 +229,7 @@ async def committed(
     shared, shared_clock, messages = shared_container
     shared_clock.reset()
     messages.clear()
+    await shared.tries.forget_own()
     app.state.container = shared
     yield shared
     await Factory(shared).execute(f"TRUNCATE {TABLES} CASCADE")
@@ -295,9 +297,6 @@ def media_host() -> Iterator[MediaHost]:
     host = MediaHost()
     yield host
     host.close()
-
-
-MakeWorker = Callable[..., Container]
 
 
 @pytest.fixture

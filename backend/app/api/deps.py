@@ -6,19 +6,28 @@ Every dependency is a coroutine: FastAPI sends plain functions through a thread 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query, Request
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from app.composition import Container
 from app.db.unit_of_work import UnitOfWork, unit_of_work
-from app.domain.errors import InvalidToken, NotAuthenticated
+from app.domain import api_scopes
+from app.domain.errors import InvalidToken, MissingScope, NotAuthenticated, NotForApiKeys, NotInPlan
+from app.domain.plans import plan_of
 from app.domain.zones import find_zone
+from app.kit.tokens import digest
+from app.repositories.api_key_repository import ApiKeyRepository
 from app.repositories.user_repository import Identity, UserRepository
 from app.services.account_service import AccountService
 from app.services.analytics_service import AnalyticsService
+from app.services.api_key_service import ApiKeyService
+from app.services.auth.audit import ADDRESS_MAX, AGENT_MAX, AuditLog, Client
+from app.services.auth.self_service import SelfService
 from app.services.auth_service import AuthService, read_token
 from app.services.calendar_service import CalendarService
 from app.services.connection_service import ConnectionService
@@ -33,6 +42,7 @@ from app.services.post_service import PostService
 from app.services.preferences_service import PreferencesService
 from app.services.product_rules import ProductRules
 from app.services.product_service import ProductService
+from app.services.provision_service import ProvisionService
 from app.services.publishing.removal import PlatformRemoval
 from app.services.queue.approval import QueueApproval
 from app.services.queue.bulk import QueueBulk
@@ -42,6 +52,12 @@ from app.services.schedule_service import ScheduleService
 from app.services.store_service import StoreService
 from app.services.template_service import TemplateService
 from app.services.voice_service import VoiceService
+
+API_PREFIX = "/api/v1/"
+KEY_USE_NOTED = timedelta(minutes=1)
+"""How exact the time of a key's last use is."""
+API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="`po_live_…`, made under /api-keys.")
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The access_token of a sign-in.")
 
 
 async def get_container(request: Request) -> Container:
@@ -70,7 +86,11 @@ async def reading_uow(container: ContainerDep) -> AsyncIterator[UnitOfWork]:
 ReadingUow = Annotated[UnitOfWork, Depends(reading_uow, scope="function")]
 
 
-async def read_claims(request: Request, container: ContainerDep) -> dict[str, Any]:
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+"""Read for the API's description only."""
+
+
+async def read_claims(request: Request, container: ContainerDep, described: Bearer = None) -> dict[str, Any]:
     """Return the claims of the access token. Raises `NotAuthenticated`, `InvalidToken`."""
     header = request.headers.get("authorization")
     if not header:
@@ -78,26 +98,89 @@ async def read_claims(request: Request, container: ContainerDep) -> dict[str, An
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NotAuthenticated
-    return read_token(token.strip(), container.token_rules.secret, kind="access")
+    return read_token(token.strip(), container.sign_in.tokens.secret, kind="access")
 
 
 Claims = Annotated[dict[str, Any], Depends(read_claims)]
 
 
-async def current_user(claims: Claims, container: ContainerDep) -> Identity:
-    """Return who is asking, read in a transaction of its own."""
+async def read_session_id(claims: Claims) -> UUID:
+    """Return the session that the access token belongs to. Raises `InvalidToken`."""
+    try:
+        return UUID(str(claims.get("sid")))
+    except ValueError as error:
+        raise InvalidToken from error
+
+
+SessionId = Annotated[UUID, Depends(read_session_id)]
+
+
+async def session_user(claims: Claims, session_id: SessionId, container: ContainerDep) -> Identity:
+    """Return who is signed in, read in a transaction of its own. Raises `InvalidToken` once the session has ended."""
     try:
         user_id = UUID(claims["sub"])
     except ValueError as error:
         raise InvalidToken from error
     async with container.reading() as session:
-        identity = await UserRepository(session).identity(user_id)
+        identity = await UserRepository(session).identity_in_session(user_id, session_id)
     if identity is None or not identity.is_active:
         raise InvalidToken
     return identity
 
 
+async def key_user(key: str, request: Request, container: ContainerDep) -> Identity:
+    """Return whose API key this is, if it may do what is asked.
+
+    Raises `InvalidToken`, `NotForApiKeys`, `NotInPlan`, `MissingScope`.
+    """
+    method, path = request.method, request.scope["path"].removeprefix(API_PREFIX)
+    now = container.clock()
+    async with container.reading() as session:
+        holder = await ApiKeyRepository(session).find_by_hash(digest(key), now=now)
+        identity = await UserRepository(session).identity(holder.user_id) if holder else None
+    if holder is None or identity is None or not identity.is_active:
+        raise InvalidToken
+    if not api_scopes.is_always_open(method, path):
+        if not api_scopes.is_for_keys(path):
+            raise NotForApiKeys
+        if not plan_of(identity.plan).has_api_access:
+            raise NotInPlan("Your plan has no API access. Upgrade it to use API keys.")
+        wanted = api_scopes.needed(method, path)
+        if not api_scopes.allows(holder.scopes, wanted):
+            raise MissingScope(f"This API key may not do this. Make one with the scope '{wanted}'.")
+    if holder.last_used_at is None or now - holder.last_used_at > KEY_USE_NOTED:
+        async with unit_of_work(container.sessions) as uow:
+            await ApiKeyRepository(uow.session).note_use(holder.id, at=now)
+    return identity
+
+
+async def current_user(
+    request: Request, container: ContainerDep, described: Bearer, api_key: Annotated[str | None, Depends(API_KEY)]
+) -> Identity:
+    """Return who is asking, by access token or API key.
+
+    Raises `NotAuthenticated`, `InvalidToken`, `NotForApiKeys`, `NotInPlan`, `MissingScope`.
+    """
+    if api_key and "authorization" not in request.headers:
+        return await key_user(api_key, request, container)
+    claims = await read_claims(request, container)
+    session_id = await read_session_id(claims)
+    return await session_user(claims, session_id, container)
+
+
 CurrentUser = Annotated[Identity, Depends(current_user)]
+SignedInUser = Annotated[Identity, Depends(session_user)]
+"""Somebody who signed in, where a key will not do."""
+
+
+async def read_client(request: Request) -> Client:
+    """Return where a request came from."""
+    address = request.client.host if request.client else ""
+    agent = request.headers.get("user-agent", "").replace("\x00", "")
+    return Client(address[:ADDRESS_MAX], agent[:AGENT_MAX])
+
+
+ClientDep = Annotated[Client, Depends(read_client)]
 
 
 def zone_of(user: Identity) -> ZoneInfo:
@@ -105,8 +188,25 @@ def zone_of(user: Identity) -> ZoneInfo:
     return find_zone(user.timezone) or ZoneInfo("UTC")
 
 
-async def auth_service(uow: Uow, container: ContainerDep) -> AuthService:
-    return AuthService(uow, container.token_rules, container.clock)
+async def auth_service(uow: Uow, container: ContainerDep, client: ClientDep) -> AuthService:
+    return AuthService(uow, container.sign_in, container.tries, container.keyring, client, container.clock)
+
+
+async def self_service(uow: Uow, container: ContainerDep, client: ClientDep) -> SelfService:
+    return SelfService(uow, container.tries, container.keyring, client, container.clock)
+
+
+async def audit_log(uow: ReadingUow, client: ClientDep) -> AuditLog:
+    return AuditLog(uow, client)
+
+
+async def api_key_service(uow: Uow, container: ContainerDep, client: ClientDep) -> ApiKeyService:
+    return ApiKeyService(uow, AuditLog(uow, client), container.clock)
+
+
+async def provision_service(uow: Uow, container: ContainerDep, client: ClientDep) -> ProvisionService:
+    grace = timedelta(hours=container.settings.late_post_grace_hours)
+    return ProvisionService(uow, AuditLog(uow, client), container.clock, late_grace=grace)
 
 
 async def account_service(container: ContainerDep) -> AccountService:
@@ -225,6 +325,10 @@ StoreServiceDep = Annotated[StoreService, Depends(store_service)]
 ProductServiceDep = Annotated[ProductService, Depends(product_service)]
 ReadingProductServiceDep = Annotated[ProductService, Depends(reading_product_service)]
 ProductRulesDep = Annotated[ProductRules, Depends(product_rules)]
+SelfServiceDep = Annotated[SelfService, Depends(self_service)]
+AuditLogDep = Annotated[AuditLog, Depends(audit_log)]
+ApiKeyServiceDep = Annotated[ApiKeyService, Depends(api_key_service)]
+ProvisionServiceDep = Annotated[ProvisionService, Depends(provision_service)]
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 AccountServiceDep = Annotated[AccountService, Depends(account_service)]
 ConnectionServiceDep = Annotated[ConnectionService, Depends(connection_service)]

@@ -46,6 +46,63 @@ class WrongCredentials(AppError):
     detail = "Invalid email or password"
 
 
+class SecondFactorRequired(AppError):
+    """The password was right; `extra["challenge_token"]` goes with the code to the second step."""
+
+    code, status, title = "second_factor_required", 401, "A code is needed"
+    detail = "Send the code of your authenticator app, or a recovery code, with this challenge_token."
+
+
+class WrongCode(AppError):
+    code, status, title = "wrong_code", 401, "Code is wrong"
+    detail = "This code is not right, or was used before. Wait for the next one in your app, or use a recovery code."
+
+
+class WrongPassword(AppError):
+    code, status, title = "wrong_password", 400, "Password is wrong"
+    detail = "This is not your present password."
+
+
+class SecondFactorState(AppError):
+    code, status, title = "second_factor_state", 400, "Not possible now"
+    detail = "This is not possible with the second factor as it is."
+
+
+class LinkUsedUp(AppError):
+    code, status, title = "link_used_up", 400, "Link does not work"
+    detail = "This link was used before or is too old. Ask for a new one."
+
+
+class SessionNotFound(AppError):
+    code, status, title = "session_not_found", 404, "Not found"
+    detail = "Session not found"
+
+
+class TooManyTries(AppError):
+    code, status, title = "too_many_tries", 429, "Too many tries"
+    detail = "Too many tries. Wait a while, then try again."
+
+
+class ApiKeyNotFound(AppError):
+    code, status, title = "api_key_not_found", 404, "Not found"
+    detail = "API key not found"
+
+
+class TooManyKeys(AppError):
+    code, status, title = "too_many_keys", 409, "Too many keys"
+    detail = "You have as many keys as one can have. Revoke one that you do not use."
+
+
+class MissingScope(AppError):
+    code, status, title = "missing_scope", 403, "Key may not do this"
+    detail = "This API key may not do this. Make one with the scope that is needed."
+
+
+class NotForApiKeys(AppError):
+    code, status, title = "not_for_api_keys", 403, "Not for API keys"
+    detail = "An API key cannot do this. Sign in instead."
+
+
 class EmailTaken(AppError):
     code, status, title = "email_taken", 409, "Already registered"
     detail = "A user with this email already exists"

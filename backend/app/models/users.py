@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     String,
     Text,
     UniqueConstraint,
@@ -28,7 +29,10 @@ from app.models.base import Base, CreatedAt, PrimaryId, Timestamp, UpdatedAt
 
 class User(Base):
     __tablename__ = "users"
-    __table_args__ = (Index("uq_users_email_lower", func.lower(text("email")), unique=True),)
+    __table_args__ = (
+        Index("uq_users_email_lower", func.lower(text("email")), unique=True),
+        Index("ix_users_erase_due_at", "erase_due_at", postgresql_where=text("erase_due_at IS NOT NULL")),
+    )
 
     id: Mapped[PrimaryId]
     email: Mapped[str] = mapped_column(String(320))
@@ -47,8 +51,29 @@ class User(Base):
     external_platform_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     """What an integrating shop platform calls this user."""
     external_store_id: Mapped[str | None] = mapped_column(String(255))
+    erase_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Set once they asked to be forgotten: from then on nobody signs in, and a worker erases what is theirs."""
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
+
+
+class LetterRequest(Base):
+    """A letter that is to be written to somebody about their sign-in. It holds no secret: the link in the letter is
+    made when it is sent. One is kept for an unknown address as for a known one, so that asking tells nothing."""
+
+    __tablename__ = "letter_requests"
+
+    id: Mapped[PrimaryId]
+    purpose: Mapped[str] = mapped_column(String(32))
+    email: Mapped[str] = mapped_column(String(320))
+    """Where it goes."""
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    """Null where the address says who it is."""
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"), default=dict)
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"), default=0)
+    created_at: Mapped[CreatedAt]
 
 
 class OneTimeToken(Base):
@@ -121,6 +146,8 @@ class ApiKey(Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"), default=True)
     last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    is_provisioned: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    """Whether an integrating platform holds it; the next one it asks for takes its place."""
     created_at: Mapped[CreatedAt]
 
 

@@ -39,12 +39,16 @@ class PlanService:
 
     async def grant(self, email: str, tier: str) -> None:
         """Give a user a plan for as long as nothing else is said. Raises `UnknownUser`."""
-        assert tier in PLANS
         user = await self._users.find_by_email(email)
         if user is None:
             raise UnknownUser(email)
-        await self._users.put_plan(user.id, tier, mode=GRANTED)
-        await self.apply(user.id)
+        await self.grant_to(user.id, tier)
+
+    async def grant_to(self, user_id: UUID, tier: str) -> None:
+        """Give a user a plan. One who pays keeps what is paid for."""
+        assert tier in PLANS
+        if await self._users.put_plan(user_id, tier, mode=GRANTED):
+            await self.apply(user_id)
 
     async def apply(self, user_id: UUID) -> None:
         """Bring what is planned in line with the plan: posts of accounts without a place wait, and say why; those of

@@ -31,6 +31,7 @@ app.conf.update(
         "app.tasks.media",
         "app.tasks.stores",
         "app.tasks.captions",
+        "app.tasks.people",
     ],
     task_ignore_result=True,
     task_acks_late=True,

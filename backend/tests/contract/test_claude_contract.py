@@ -15,6 +15,7 @@ import pytest
 from contract_harness import Sandbox
 from factories.make import Factory
 from factories.servers import MediaHost
+from factories.stage import MakeWorker
 from PIL import Image
 from pydantic import SecretStr
 from sqlalchemy import Row
@@ -72,7 +73,6 @@ class Desk:
         assert await self.spent() == {"all": kept, "user": kept}
 
 
-MakeWorker = Callable[..., Container]
 MakeDesk = Callable[..., Awaitable[Desk]]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, select, text
 from app.composition import Container
 from app.domain.vocabulary import AccountMode, AccountStatus, Platform, PostStatus
 from app.kit.ids import new_id
-from app.models import Post, PostMetrics, ShortLink, SocialAccount, User
+from app.models import AuthSession, Post, PostMetrics, ShortLink, SocialAccount, User
 from app.services.auth_service import ALGORITHM
 
 POST_TYPES = {"facebook": "text", "instagram": "image", "tiktok": "video"}
@@ -63,12 +63,20 @@ class Factory:
         is_active: bool = True,
         plan: str = "enterprise",
     ) -> MadeUser:
-        """Insert a user; without limits unless the test is about them."""
+        """Insert a user who is signed in; without limits unless the test is about them."""
         user_id = new_id()
         address = email or f"user-{user_id.hex}@example.com"
         async with self.container.sessions() as session:
             await session.execute(
                 insert(User).values(id=user_id, email=address, timezone=timezone, is_active=is_active)
+            )
+            await session.execute(
+                insert(AuthSession).values(
+                    id=user_id,
+                    user_id=user_id,
+                    expires_at=datetime.now(UTC) + timedelta(days=9_999),
+                    current_token_id=new_id(),
+                )
             )
             await session.commit()
         if plan != "free":
@@ -76,11 +84,12 @@ class Factory:
         return MadeUser(user_id, address, {"Authorization": f"Bearer {self.access_token(user_id)}"})
 
     def access_token(self, user_id: UUID, **claims: Any) -> str:
-        rules = self.container.token_rules
+        """Return a token of the session that `user` has begun."""
+        rules = self.container.sign_in.tokens
         now = datetime.now(UTC)
         payload = {
             "sub": str(user_id),
-            "sid": str(new_id()),
+            "sid": str(user_id),
             "type": "access",
             "iat": int(now.timestamp()),
             "exp": int((now + timedelta(minutes=15)).timestamp()),

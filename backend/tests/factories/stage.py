@@ -25,6 +25,8 @@ from factories.clock import SteerableClock
 from factories.make import Factory, MadeUser
 from factories.servers import Sandbox
 
+MakeWorker = Callable[..., Container]
+"""Makes the parts of one more worker process."""
 LONGEST = timedelta(minutes=5)
 PUBLIC = {"privacy_level": "PUBLIC_TO_EVERYONE"}
 STEPS = ("prepare", "look", "submit", "reconcile")

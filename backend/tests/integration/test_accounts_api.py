@@ -357,7 +357,7 @@ class TestDisconnect:
         await connect(client)
         stored = await factory.reload(post["id"])
         assert (stored.status, stored.error_code) == ("on_hold", "too_late")
-        assert "the time of this post has passed" in stored.error_message
+        assert "its time has passed" in stored.error_message
         assert await factory.count("publications") == 0
 
     async def test_twice_is_the_same_as_once(

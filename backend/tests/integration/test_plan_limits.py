@@ -171,12 +171,11 @@ class TestChange:
         assert datetime.fromisoformat(posts[second]["scheduled_for"]) == TOMORROW
 
     async def test_the_engine_holds_what_the_change_did_not_see(self, stage: Stage, worker: Container) -> None:
-        rows, first = stage.rows, await stage.account("facebook")
-        second = await stage.account("facebook")
-        posts = [await stage.post(account, due_in=timedelta(seconds=-1)) for account in (first, second)]
-        await rows.subscribe(stage.owner, "free")  # behind everybody's back
-        await stage.run(worker)
-        found = [await rows.reload(post.id) for post in posts]
+        accounts = [await stage.connect(name=name) for name in ("First", "Second")]
+        posts = [await stage.schedule(account, f"Of {account.account_name}") for account in accounts]
+        await stage.rows.subscribe(await stage.user(), "free")  # behind everybody's back
+        await stage.finish(worker)
+        found = [await stage.post(post_id) for post_id in posts]
         assert [(post.status, post.error_code) for post in found] == [
             (PostStatus.posted, None), (PostStatus.on_hold, "plan_limit"),
         ]  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from conftest import MakeWorker
 from factories.clock import SteerableClock
 from factories.make import Factory, MadeUser
+from factories.stage import MakeWorker
 
 from app.captions.base import (
     Brief,

@@ -35,6 +35,11 @@ EXISTS (
 EXISTS (SELECT 1 FROM product_events WHERE handled_at IS NULL) AS product_events,
 EXISTS (SELECT 1 FROM content_queue WHERE generate_due_at <= clock_timestamp() AND batch_id IS NULL) AS captions,
 EXISTS (
+    SELECT 1 FROM letter_requests
+    WHERE due_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until < clock_timestamp())
+) AS letters,
+EXISTS (SELECT 1 FROM users WHERE erase_due_at <= clock_timestamp()) AS erasures,
+EXISTS (
     SELECT 1 FROM social_accounts WHERE status = 'connected' AND checked_at <= clock_timestamp() - interval '1 day'
 ) AS checks,
 EXISTS (
@@ -56,6 +61,8 @@ _TIDY = (
     "(SELECT DISTINCT ON (connection_id, counts ->> 'kind') id FROM sync_runs "
     "WHERE outcome IN ('done', 'shrunken', 'empty') ORDER BY connection_id, counts ->> 'kind', started_at DESC)",
     "DELETE FROM follow_ups WHERE done_at < now() - interval '30 days'",
+    "DELETE FROM one_time_tokens WHERE expires_at < now() - interval '1 day'",
+    "DELETE FROM audit_events WHERE created_at < now() - interval '400 days'",
     "DELETE FROM user_events WHERE created_at < now() - interval '14 days'",
     "DELETE FROM link_visitors WHERE seen_at < now() - interval '1 hour'",
     "DELETE FROM media_loans WHERE publication_id IN "
@@ -74,6 +81,8 @@ class TaskNames:
     stores: str
     product_events: str
     captions: str
+    letters: str
+    erasures: str
 
 
 class Dispatcher:
@@ -95,6 +104,7 @@ class Dispatcher:
         hints += [self._tasks.follow_up] * row.follow_ups + [self._tasks.events] * row.events
         hints += [self._tasks.check] * row.checks + [self._tasks.stores] * row.stores
         hints += [self._tasks.product_events] * row.product_events + [self._tasks.captions] * row.captions
+        hints += [self._tasks.letters] * row.letters + [self._tasks.erasures] * row.erasures
         for hint in hints:
             await asyncio.to_thread(self._send, hint)
 
