@@ -112,6 +112,8 @@ def settings(dsn: str, sandbox_address: Callable[[], str], tmp_path_factory: pyt
         jwt_secret_key="a secret of the tests, at least 32 bytes long",
         token_encryption_keys=KEY_1,
         sandbox_app_secret=SANDBOX_SECRET,
+        platform_api_key="po_platform_of_the_tests",
+        platform_webhook_secret="a webhook secret of the tests",
         meta_webhook_verify_token="a verify token of the tests",
         media_allowed_networks="127.0.0.2/32",
         visibility_seconds=1,

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import jwt
+from jwt.types import Options
 
 from app.db.unit_of_work import UnitOfWork
 from app.domain.errors import (
@@ -39,7 +40,7 @@ from app.services.auth.second_factor import SecondFactor
 from app.services.auth.tries import Tries
 
 ALGORITHM = "HS256"
-CLAIM_RULES = {"require": ["exp", "sub", "type"], "verify_iat": False}
+CLAIM_RULES: Options = {"require": ["exp", "sub", "type"], "verify_iat": False}
 """When a token was made is for people to read: the clocks of two machines may be a second apart."""
 CHALLENGE_LIFE = timedelta(minutes=5)
 """How long somebody has for the second step."""

@@ -153,7 +153,6 @@ class TestProducts:
             ("product.created", {"user_id": "no uuid", **CUP}),
             ("product.created", CUP),
             ("order.created", {}),
-            ("user.provisioned", {"email": "new@example.com"}),
             ("subscription.updated", {}),
         ],
     )
