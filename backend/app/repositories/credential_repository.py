@@ -159,17 +159,3 @@ class CredentialRepository:
             {"limit": limit},
         )
         return [row.account_id for row in rows]
-
-    async def other_versions(self, current: str, *, limit: int) -> list[StoredCredential]:
-        """Return credentials encrypted with another key than `current`, locked for re-encryption."""
-        rows = await self._session.execute(
-            text(_SELECT + "WHERE c.key_version <> :current LIMIT :limit FOR UPDATE OF c SKIP LOCKED"),
-            {"current": current, "limit": limit},
-        )
-        return [StoredCredential(*row) for row in rows]
-
-    async def reencrypt(self, account_id: UUID, *, ciphertext: bytes, key_version: str) -> None:
-        await self._session.execute(
-            text("UPDATE account_credentials SET ciphertext = :c, key_version = :v WHERE account_id = :id"),
-            {"c": ciphertext, "v": key_version, "id": account_id},
-        )

@@ -231,23 +231,3 @@ class StoreRepository:
             """),
             {"id": connection_id, "kind": kind},
         )
-
-    # Key rotation
-
-    async def other_versions(self, current: str, *, limit: int) -> Sequence[Any]:
-        """Return connections whose keys are encrypted with another key than the current one, locked."""
-        rows = await self._session.execute(
-            select(StoreConnection.id, StoreConnection.ciphertext, StoreConnection.key_version)
-            .where(StoreConnection.key_version != current)
-            .order_by(StoreConnection.id)
-            .limit(limit)
-            .with_for_update()
-        )
-        return list(rows)
-
-    async def reencrypt(self, connection_id: UUID, *, ciphertext: bytes, key_version: str) -> None:
-        await self._session.execute(
-            update(StoreConnection)
-            .where(StoreConnection.id == connection_id)
-            .values(ciphertext=ciphertext, key_version=key_version)
-        )

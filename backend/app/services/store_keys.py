@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from app.db.engine import Sessions
-from app.db.unit_of_work import unit_of_work
 from app.kit.crypto import KeyRing
-from app.repositories.store_repository import StoreRepository
 from app.stores.base import StoreAccess
 
 
@@ -38,18 +35,3 @@ class StoreKeys:
         """Return what opens the shop of a connection's row. Raises `KeyRingError`."""
         key, secret = self.open(row.id, row.ciphertext, row.key_version)
         return StoreAccess(row.store_url, key, secret, {**row.options, **(options or {})})
-
-    async def rotate(self, sessions: Sessions) -> int:
-        """Encrypt all keys with the newest key and return how many connections were changed."""
-        changed = 0
-        while True:
-            async with unit_of_work(sessions) as uow:
-                stores = StoreRepository(uow.session)
-                batch = await stores.other_versions(self._keyring.current, limit=100)
-                for row in batch:
-                    plain = self._keyring.decrypt(row.ciphertext, version=row.key_version, context=f"store:{row.id}")
-                    ciphertext, version = self._keyring.encrypt(plain, context=f"store:{row.id}")
-                    await stores.reencrypt(row.id, ciphertext=ciphertext, key_version=version)
-            if not batch:
-                return changed
-            changed += len(batch)

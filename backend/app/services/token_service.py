@@ -197,23 +197,6 @@ class TokenService:
                         )
         return len(due)
 
-    async def rotate_keys(self) -> int:
-        """Encrypt everything with the newest key and return how many credentials were changed."""
-        changed = 0
-        while True:
-            async with unit_of_work(self._sessions) as uow:
-                credentials = CredentialRepository(uow.session)
-                batch = await credentials.other_versions(self._keyring.current, limit=100)
-                for stored in batch:
-                    plain = self._keyring.decrypt(
-                        stored.ciphertext, version=stored.key_version, context=str(stored.account_id)
-                    )
-                    ciphertext, version = self._keyring.encrypt(plain, context=str(stored.account_id))
-                    await credentials.reencrypt(stored.account_id, ciphertext=ciphertext, key_version=version)
-            if not batch:
-                return changed
-            changed += len(batch)
-
 
 def grant_to_json(grant: Grant) -> dict[str, Any]:
     """Return a grant as JSON: only ever to be encrypted."""

@@ -19,6 +19,7 @@ from app.composition import Container
 from app.domain.vocabulary import AccountStatus, PostStatus
 from app.kit.crypto import KeyRing, KeyRingError
 from app.kit.ids import new_id
+from app.services.key_rotation import KeyRotation
 from app.services.token_service import TokenService
 
 PLATFORMS = ("instagram", "facebook", "tiktok")
@@ -425,9 +426,8 @@ class TestSecrecy:
         def service(keys: str) -> TokenService:
             return TokenService(container.sessions, KeyRing.parse(keys), container.adapters, container.clock)
 
-        rotated = service(f"{KEY_2},{KEY_1}")
-        assert await rotated.rotate_keys() == 3
-        assert await rotated.rotate_keys() == 0
+        rotation = KeyRotation(container.sessions, KeyRing.parse(f"{KEY_2},{KEY_1}"))
+        assert [(await rotation.run()).changed["account_credentials"] for _ in range(2)] == [3, 0]
         assert await factory.execute("SELECT DISTINCT key_version FROM account_credentials") == [("v2",)]
         assert await factory.execute("SELECT account_id, version FROM account_credentials ORDER BY 1") == versions
         newest_only = service(KEY_2)

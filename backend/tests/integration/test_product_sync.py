@@ -408,19 +408,3 @@ class TestTrouble:
         await worker.product_sync.work()
         assert (await connection(rows, connection_id)).error_code == "keys_unreadable"
         assert shop.asked == []
-
-
-class TestKeyRotation:
-    async def test_every_shop_opens_with_the_new_key(
-        self, rows: Factory, owner: MadeUser, make_worker: Any, settings: Any
-    ) -> None:
-        from pydantic import SecretStr
-
-        connection_id = await connect(rows, owner, "shopify", "http://127.0.0.2:1", key="shpat_a", secret="s")
-        new = "v9:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
-        both = SecretStr(f"{new},{settings.token_encryption_keys.get_secret_value()}")
-        worker = make_worker("k", token_encryption_keys=both)
-        assert await worker.store_keys.rotate(worker.sessions) == 1
-        row = await connection(rows, connection_id)
-        assert (row.key_version, worker.store_keys.access(row).api_key) == ("v9", "shpat_a")
-        assert await worker.store_keys.rotate(worker.sessions) == 0
