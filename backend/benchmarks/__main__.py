@@ -1,6 +1,6 @@
 """Run the benchmarks, print a table and write .bench/results.json.
 
-python -m benchmarks [thousand|burst|punctuality|reads|media|captions|idle …]
+python -m benchmarks [thousand|burst|punctuality|reads|media|captions|sign_in|idle …]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from benchmarks.captions import captions
 from benchmarks.idle import idle
 from benchmarks.publishing import burst, punctuality
 from benchmarks.reads import reads
+from benchmarks.sign_in import sign_in
 
 BENCHMARKS: dict[str, tuple[str, Callable[[], Any]]] = {
     "thousand": (
@@ -54,6 +55,10 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], Any]]] = {
     "captions": (
         "captions for 1,000 products at 20 in flight, the provider answers in 500 ms",
         lambda: uvloop.run(captions()),
+    ),
+    "sign_in": (
+        "what times and answers tell somebody who guesses, on two API processes",
+        lambda: uvloop.run(sign_in()),
     ),
     "idle": ("nothing is due", lambda: idle(seconds=60)),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from functools import cached_property
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
@@ -26,15 +27,7 @@ class Tries:
     """One per process."""
 
     def __init__(self, broker_url: str) -> None:
-        shared = RedisStorage(
-            broker_url,
-            wrap_exceptions=True,
-            implementation="redispy",
-            key_prefix="tries",
-            socket_connect_timeout=SOCKET_SECONDS,
-            socket_timeout=SOCKET_SECONDS,
-        )
-        self._shared = MovingWindowRateLimiter(shared)
+        self._broker_url = broker_url
         self._own_storage = MemoryStorage()
         self._own = MovingWindowRateLimiter(self._own_storage)
         self._away_until = 0.0
@@ -73,6 +66,19 @@ class Tries:
 
     def _limiter(self) -> MovingWindowRateLimiter:
         return self._own if time.monotonic() < self._away_until else self._shared
+
+    @cached_property
+    def _shared(self) -> MovingWindowRateLimiter:
+        """Made when it is first used: workers, which never are asked, need not load it."""
+        storage = RedisStorage(
+            self._broker_url,
+            wrap_exceptions=True,
+            implementation="redispy",
+            key_prefix="tries",
+            socket_connect_timeout=SOCKET_SECONDS,
+            socket_timeout=SOCKET_SECONDS,
+        )
+        return MovingWindowRateLimiter(storage)
 
 
 def _item(limit: TryLimit) -> RateLimitItem:
