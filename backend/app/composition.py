@@ -19,14 +19,19 @@ from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
 from app.domain.vocabulary import (
     ADVANCE,
+    COUNT_FOLLOWERS,
     ERASE_PEOPLE,
+    HAND_ON,
     PRODUCT_RULES,
+    SEND_HOOKS,
+    SEND_MAIL,
     SYNC_STORES,
     WRITE_CAPTIONS,
     WRITE_LETTERS,
     AccountMode,
     Platform,
 )
+from app.hooks.http import HookHttp
 from app.kit.clock import Clock, utc_now
 from app.kit.crypto import KeyRing
 from app.mail.base import Mailer
@@ -50,6 +55,10 @@ from app.services.media.taking import MediaTaking
 from app.services.media.uploads import MediaUploads
 from app.services.media_service import MediaService
 from app.services.metrics_service import MetricsService
+from app.services.onward.hand_on import HandOn
+from app.services.onward.hook_delivery import HookDelivery
+from app.services.onward.hook_endpoints import HookEndpoints
+from app.services.onward.notice_mail import NoticeMail
 from app.services.platform_event_service import PlatformEventService
 from app.services.privacy.erasure import Erasure
 from app.services.privacy.export import PersonalExport
@@ -97,6 +106,10 @@ TASKS = TaskNames(
     captions=WRITE_CAPTIONS,
     letters=WRITE_LETTERS,
     erasures=ERASE_PEOPLE,
+    hand_on=HAND_ON,
+    hooks=SEND_HOOKS,
+    mail=SEND_MAIL,
+    followers=COUNT_FOLLOWERS,
 )
 
 
@@ -153,6 +166,11 @@ class Container:
     platform_events: PlatformEventService
     links: LinkService
     mailer: Mailer
+    hand_on: HandOn
+    hook_http: HookHttp
+    hook_delivery: HookDelivery
+    hook_endpoints: HookEndpoints
+    notice_mail: NoticeMail
     dashboard_base: str
 
     async def aclose(self) -> None:
@@ -163,6 +181,7 @@ class Container:
         await self.adapters.aclose()
         await self.remote_files.aclose()
         await self.store_http.aclose()
+        await self.hook_http.aclose()
         for probe in self.probes:
             probe.close()
         await self.engine.dispose()
@@ -231,6 +250,9 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
     media = MediaService(sessions=sessions, own=own, remote=remote, probe=glances, folder=waiting, clock=clock)
     secret = settings.jwt_secret_key.get_secret_value()
     links = LinkService(sessions=sessions, public_base=settings.public_base, secret=secret, clock=clock)
+    mailer = build_mailer(settings)
+    hook_http = HookHttp(allowed=parse_networks(settings.webhook_allowed_networks))
+    hook_delivery = HookDelivery(sessions=sessions, http=hook_http, keyring=keyring, clock=clock, send=send)
     approval = QueueApproval(
         sessions=sessions, adapters=adapters, media=media, captions=captions, links=links, clock=clock
     )
@@ -328,6 +350,13 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         ),
         links=links,
         mailer=mailer,
+        hand_on=HandOn(sessions, clock, send),
+        hook_http=hook_http,
+        hook_delivery=hook_delivery,
+        hook_endpoints=HookEndpoints(
+            sessions=sessions, http=hook_http, delivery=hook_delivery, keyring=keyring, clock=clock, send=send
+        ),
+        notice_mail=NoticeMail(sessions=sessions, mailer=mailer, clock=clock, dashboard_base=settings.dashboard_base),
         dashboard_base=settings.dashboard_base,
     )
 

@@ -22,10 +22,12 @@ from app.api.routes import (
     captions,
     connections,
     health,
+    hooks,
     links,
     media,
     media_files,
     media_uploads,
+    notifications,
     platforms,
     posts,
     preferences,
@@ -149,6 +151,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         preferences,
         links,
         usage,
+        hooks,
+        notifications,
     ):
         api.include_router(module.router)
     app.include_router(api)

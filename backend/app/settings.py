@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     mail_from: str = ""
     """The From line of letters, `Name <address>` or an address; empty for no-reply at the host of `PUBLIC_URL`."""
 
+    # Outgoing webhooks
+    webhook_allowed_networks: str = ""
+    """Private networks (CIDR, comma-separated) that webhooks may be sent to, for receivers beside PostPilot."""
+
     # Publishing
     late_post_grace_hours: float = Field(6.0, gt=0)
     publish_retry_hours: float = Field(24.0, gt=0)

@@ -116,6 +116,7 @@ def settings(dsn: str, sandbox_address: Callable[[], str], tmp_path_factory: pyt
         platform_webhook_secret="a webhook secret of the tests",
         meta_webhook_verify_token="a verify token of the tests",
         media_allowed_networks="127.0.0.2/32",
+        webhook_allowed_networks="127.0.0.3/32",
         visibility_seconds=1,
         publish_lease_seconds=30,
     )

@@ -38,6 +38,8 @@ from app.services.media.renditions import MediaRenditions
 from app.services.media.serving import MediaServing
 from app.services.media.taking import MediaTaking
 from app.services.media.uploads import MediaUploads
+from app.services.notification_service import NotificationService
+from app.services.onward.hook_endpoints import HookEndpoints
 from app.services.post_service import PostService
 from app.services.preferences_service import PreferencesService
 from app.services.product_rules import ProductRules
@@ -321,6 +323,21 @@ async def product_rules(uow: Uow) -> ProductRules:
     return ProductRules(uow)
 
 
+async def hook_endpoints(container: ContainerDep) -> HookEndpoints:
+    return container.hook_endpoints
+
+
+async def notification_service(uow: Uow, container: ContainerDep) -> NotificationService:
+    return NotificationService(uow, container.clock)
+
+
+async def reading_notification_service(uow: ReadingUow, container: ContainerDep) -> NotificationService:
+    return NotificationService(uow, container.clock)
+
+
+HookEndpointsDep = Annotated[HookEndpoints, Depends(hook_endpoints)]
+NotificationServiceDep = Annotated[NotificationService, Depends(notification_service)]
+ReadingNotificationServiceDep = Annotated[NotificationService, Depends(reading_notification_service)]
 StoreServiceDep = Annotated[StoreService, Depends(store_service)]
 ProductServiceDep = Annotated[ProductService, Depends(product_service)]
 ReadingProductServiceDep = Annotated[ProductService, Depends(reading_product_service)]

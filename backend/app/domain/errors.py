@@ -297,6 +297,31 @@ class ProductRuleNotFound(AppError):
     detail = "Rule not found"
 
 
+class WebhookEndpointNotFound(AppError):
+    code, status, title = "webhook_endpoint_not_found", 404, "Not found"
+    detail = "Webhook endpoint not found"
+
+
+class DeliveryNotFound(AppError):
+    code, status, title = "webhook_delivery_not_found", 404, "Not found"
+    detail = "This endpoint has no such delivery. Ended ones are kept for 30 days."
+
+
+class TooManyWebhookEndpoints(AppError):
+    code, status, title = "too_many_webhook_endpoints", 409, "Too many endpoints"
+    detail = "There are as many webhook endpoints as there can be. Delete one first."
+
+
+class NotificationNotFound(AppError):
+    code, status, title = "notification_not_found", 404, "Not found"
+    detail = "Notification not found"
+
+
+class TooManyStreams(AppError):
+    code, status, title = "too_many_streams", 429, "Too many streams at once"
+    detail = "Too many live streams are open for you. Close some windows, then try again."
+
+
 class RouteNotFound(AppError):
     code, status, title = "route_not_found", 404, "Not found"
     detail = "There is nothing at this address."

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects import postgresql
@@ -28,6 +29,7 @@ class SocialAccount(Base):
         UniqueConstraint("user_id", "platform", "account_id_external"),
         Index("ix_social_accounts_owner_ids_external", "owner_ids_external", postgresql_using="gin"),
         Index("ix_social_accounts_checked_at", "checked_at", postgresql_where=text("status = 'connected'")),
+        Index("ix_social_accounts_followers_due_at", "followers_due_at", postgresql_where=text("status = 'connected'")),
     )
 
     id: Mapped[PrimaryId]
@@ -47,6 +49,8 @@ class SocialAccount(Base):
     )
     """Ids under which the platform may speak of its owner: in deauthorize and data-deletion calls."""
     checked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    followers_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    """When its followers are counted next."""
     """When the platform last said that the tokens work."""
     access_ends_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When access ends unless the owner connects again; null while renewing goes on by itself."""

@@ -30,6 +30,7 @@ class UserEvent(Base):
     __tablename__ = "user_events"
     __table_args__ = (
         Index("ix_user_events_user_id_id", "user_id", "id"),
+        Index("ix_user_events_user_id_position", "user_id", "position"),
         Index("ix_user_events_unhandled", "id", postgresql_where=text("handled_at IS NULL")),
     )
 
@@ -42,6 +43,8 @@ class UserEvent(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"), default=dict)
     handled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it was handed on to notifications and webhooks."""
+    position: Mapped[int | None] = mapped_column(BigInteger)
+    """Given when it is handed on, in the order of commits: below one that was seen nothing appears any more."""
     created_at: Mapped[CreatedAt]
 
 
@@ -52,6 +55,7 @@ class Notification(Base):
     __table_args__ = (
         UniqueConstraint("user_id", "dedupe_key"),
         Index("ix_notifications_user_id_created_at", "user_id", text("created_at DESC"), text("id DESC")),
+        Index("ix_notifications_unread", "user_id", postgresql_where=text("read_at IS NULL AND in_app")),
         Index("ix_notifications_mail_due_at", "mail_due_at", postgresql_where=text("mail_due_at IS NOT NULL")),
     )
 

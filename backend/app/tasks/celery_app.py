@@ -32,6 +32,7 @@ app.conf.update(
         "app.tasks.stores",
         "app.tasks.captions",
         "app.tasks.people",
+        "app.tasks.onward",
     ],
     task_ignore_result=True,
     task_acks_late=True,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from factories.make import Factory
+from factories.make import Factory, MadeUser
 from factories.stage import Stage
 from sqlalchemy import text
 
@@ -34,8 +34,34 @@ def dispatcher(container: Container, sent: list[str]) -> Dispatcher:
         stores="stores",
         product_events="product_events",
         captions="captions",
+        hand_on="hand_on",
+        hooks="hooks",
+        mail="mail",
+        followers="followers",
     )
     return Dispatcher(container.sessions, sent.append, tasks=names, lanes_per_worker=2)
+
+
+@pytest.fixture
+def factory(container: Container) -> Factory:
+    return QuietFactory(container)
+
+
+class QuietFactory(Factory):
+    """A factory whose accounts and plans are no news: what they bring about was done long ago."""
+
+    async def account(self, *arguments: Any, **values: Any) -> Any:
+        found = await super().account(*arguments, **values, followers_due_at=datetime.now(UTC) + timedelta(days=1))
+        await self.hand_on()
+        return found
+
+    async def user(self, **values: Any) -> MadeUser:
+        found = await super().user(**values)
+        await self.hand_on()
+        return found
+
+    async def hand_on(self) -> None:
+        await self.execute("UPDATE user_events SET handled_at = now()")
 
 
 async def due_lanes(factory: Factory, count: int) -> None:
@@ -71,6 +97,10 @@ class TestDispatch:
             ("UPDATE follow_ups SET due_at = clock_timestamp() - interval '1 s'", "follow_up"),
             ("UPDATE inbound_events SET handled_at = NULL", "events"),
             ("UPDATE social_accounts SET checked_at = now() - interval '25 hours'", "check"),
+            ("UPDATE user_events SET handled_at = NULL", "hand_on"),
+            ("UPDATE webhook_deliveries SET due_at = now() - interval '1 s'", "hooks"),
+            ("UPDATE notifications SET mail_due_at = now() - interval '1 s'", "mail"),
+            ("UPDATE social_accounts SET followers_due_at = now() - interval '1 s'", "followers"),
         ],
     )
     async def test_asks_for_other_work_once_it_is_due(
@@ -88,6 +118,21 @@ class TestDispatch:
         await factory.execute(
             "INSERT INTO inbound_events (id, source, external_id, kind, payload, handled_at) "
             "VALUES (gen_random_uuid(), 'facebook', '1', 'gone', '{}', now())"
+        )
+        await factory.execute(
+            "INSERT INTO webhook_endpoints (id, user_id, url, secret_ciphertext, key_version, events) "
+            "VALUES (:user, :user, 'https://shop.example', '', 'v1', '{}')",
+            user=user.id,
+        )
+        await factory.execute(
+            "INSERT INTO webhook_deliveries (id, endpoint_id, user_id, event_id, lane, kind, payload, due_at) "
+            "VALUES (:user, :user, :user, 1, :user, 'post.posted', '{}', now() + interval '1 hour')",
+            user=user.id,
+        )
+        await factory.execute(
+            "INSERT INTO notifications (id, user_id, kind, dedupe_key, title, body, mail_due_at) "
+            "VALUES (:user, :user, 'post.failed', '1', '', '', now() + interval '1 hour')",
+            user=user.id,
         )
         await dispatcher.dispatch()
         assert sent == []

@@ -46,7 +46,17 @@ EXISTS (
     SELECT 1 FROM account_credentials c JOIN social_accounts a ON a.id = c.account_id
     WHERE c.refresh_due_at <= clock_timestamp() AND a.status = 'connected'
       AND (c.refresh_lease_until IS NULL OR c.refresh_lease_until < clock_timestamp())
-) AS tokens
+) AS tokens,
+EXISTS (SELECT 1 FROM user_events WHERE handled_at IS NULL) AS happenings,
+EXISTS (
+    SELECT 1 FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id AND e.is_active
+    WHERE d.ended_at IS NULL AND d.due_at <= clock_timestamp()
+      AND (d.lease_until IS NULL OR d.lease_until < clock_timestamp())
+) AS hooks,
+EXISTS (SELECT 1 FROM notifications WHERE mail_due_at <= clock_timestamp()) AS mail,
+EXISTS (
+    SELECT 1 FROM social_accounts WHERE status = 'connected' AND followers_due_at <= clock_timestamp()
+) AS followers
 """)
 
 _TIDY = (
@@ -63,7 +73,12 @@ _TIDY = (
     "DELETE FROM follow_ups WHERE done_at < now() - interval '30 days'",
     "DELETE FROM one_time_tokens WHERE expires_at < now() - interval '1 day'",
     "DELETE FROM audit_events WHERE created_at < now() - interval '400 days'",
-    "DELETE FROM user_events WHERE created_at < now() - interval '14 days'",
+    "DELETE FROM user_events WHERE created_at < now() - interval '14 days' AND handled_at IS NOT NULL",
+    "DELETE FROM notifications WHERE created_at < now() - interval '90 days'",
+    "DELETE FROM webhook_deliveries WHERE ended_at < now() - interval '30 days'",
+    "UPDATE webhook_deliveries d SET ended_at = now(), outcome = 'given_up', lease_until = NULL "
+    "FROM webhook_endpoints e WHERE e.id = d.endpoint_id AND NOT e.is_active AND d.ended_at IS NULL "
+    "AND d.created_at < now() - interval '3 days'",
     "DELETE FROM link_visitors WHERE seen_at < now() - interval '1 hour'",
     "DELETE FROM media_loans WHERE publication_id IN "
     "(SELECT id FROM publications WHERE finished_at < now() - interval '7 days')",
@@ -83,6 +98,10 @@ class TaskNames:
     captions: str
     letters: str
     erasures: str
+    hand_on: str
+    hooks: str
+    mail: str
+    followers: str
 
 
 class Dispatcher:
@@ -105,6 +124,8 @@ class Dispatcher:
         hints += [self._tasks.check] * row.checks + [self._tasks.stores] * row.stores
         hints += [self._tasks.product_events] * row.product_events + [self._tasks.captions] * row.captions
         hints += [self._tasks.letters] * row.letters + [self._tasks.erasures] * row.erasures
+        hints += [self._tasks.hand_on] * row.happenings + [self._tasks.hooks] * row.hooks
+        hints += [self._tasks.mail] * row.mail + [self._tasks.followers] * row.followers
         for hint in hints:
             await asyncio.to_thread(self._send, hint)
 

@@ -1,0 +1,1 @@
+"""What happens is told onwards: notifications and mail, webhooks, live streams."""
