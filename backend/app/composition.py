@@ -15,6 +15,7 @@ from app.captions.base import CaptionWriter
 from app.captions.claude import ClaudeConfig, ClaudeWriter
 from app.captions.template import TemplateWriter
 from app.db.engine import Sessions, make_engine, make_reading_sessions, make_sessions
+from app.db.listen import Ears
 from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
 from app.domain.vocabulary import (
@@ -58,6 +59,7 @@ from app.services.metrics_service import MetricsService
 from app.services.onward.hand_on import HandOn
 from app.services.onward.hook_delivery import HookDelivery
 from app.services.onward.hook_endpoints import HookEndpoints
+from app.services.onward.live import Live
 from app.services.onward.notice_mail import NoticeMail
 from app.services.platform_event_service import PlatformEventService
 from app.services.privacy.erasure import Erasure
@@ -171,9 +173,11 @@ class Container:
     hook_delivery: HookDelivery
     hook_endpoints: HookEndpoints
     notice_mail: NoticeMail
+    live: Live
     dashboard_base: str
 
     async def aclose(self) -> None:
+        await self.live.stop()
         await self.drain.stop()
         await self.media_renditions.stop()
         await self.queue_writing.stop()
@@ -191,6 +195,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
     """Build the parts. Nothing is connected until it is used."""
     engine = make_engine(settings.database_dsn, application_name=f"postpilot-{worker}"[:63])
     sessions = make_sessions(engine)
+    reading = make_reading_sessions(engine)
     adapters = build_adapters_from(settings)
     keyring = KeyRing.parse(settings.token_encryption_keys.get_secret_value())
     tokens = TokenService(sessions, keyring, adapters, clock)
@@ -260,7 +265,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         settings=settings,
         engine=engine,
         sessions=sessions,
-        reading=make_reading_sessions(engine),
+        reading=reading,
         clock=clock,
         send=send,
         adapters=adapters,
@@ -357,6 +362,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
             sessions=sessions, http=hook_http, delivery=hook_delivery, keyring=keyring, clock=clock, send=send
         ),
         notice_mail=NoticeMail(sessions=sessions, mailer=mailer, clock=clock, dashboard_base=settings.dashboard_base),
+        live=Live(reading=reading, ears=Ears(settings.database_dsn, application_name=f"postpilot-{worker}-live"[:63])),
         dashboard_base=settings.dashboard_base,
     )
 

@@ -24,6 +24,7 @@ from app.api.routes import (
     health,
     hooks,
     links,
+    live,
     media,
     media_files,
     media_uploads,
@@ -153,6 +154,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         usage,
         hooks,
         notifications,
+        live,
     ):
         api.include_router(module.router)
     app.include_router(api)

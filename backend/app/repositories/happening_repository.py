@@ -183,9 +183,10 @@ class HappeningRepository:
         )
         return int(found.scalar() or 0)
 
-    async def oldest_position(self, user_id: UUID) -> int | None:
-        """Return the oldest position of a user's that is still kept."""
+    async def is_kept(self, user_id: UUID, position: int) -> bool:
+        """Whether the event at a position is still there: then everything after it is, too."""
         found = await self._session.execute(
-            text("SELECT min(position) FROM user_events WHERE user_id = :user_id"), {"user_id": user_id}
+            text("SELECT 1 FROM user_events WHERE user_id = :user_id AND position = :position"),
+            {"user_id": user_id, "position": position},
         )
-        return found.scalar()
+        return found.first() is not None

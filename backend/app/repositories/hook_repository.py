@@ -326,13 +326,17 @@ class HookRepository:
         )
 
     async def note_failure(self, endpoint_id: UUID, *, now: datetime, switch_off: bool) -> datetime:
-        """Note since when an endpoint takes nothing, and return it; switch it off if it asked for that."""
-        rows = await self._session.execute(
+        """Note since when an endpoint takes nothing, and return it; switch it off if it asked for that. Nothing is
+        written where nothing changes: many deliveries fail at once."""
+        await self._session.execute(
             text("""
             UPDATE webhook_endpoints SET failing_since = COALESCE(failing_since, :now),
-                is_active = is_active AND NOT :off WHERE id = :id RETURNING failing_since
+                is_active = is_active AND NOT :off
+            WHERE id = :id AND (failing_since IS NULL OR (:off AND is_active))
             """),
             {"id": endpoint_id, "now": now, "off": switch_off},
         )
-        row = rows.first()
-        return row.failing_since if row else now
+        found = await self._session.execute(
+            text("SELECT failing_since FROM webhook_endpoints WHERE id = :id"), {"id": endpoint_id}
+        )
+        return found.scalar() or now

@@ -74,6 +74,13 @@ class NotificationRepository:
             statement = statement.on_conflict_do_nothing(index_elements=["user_id", "dedupe_key"])
         await self._session.execute(statement)
 
+    async def is_written(self, user_id: UUID, key: str) -> bool:
+        found = await self._session.execute(
+            text("SELECT 1 FROM notifications WHERE user_id = :user_id AND dedupe_key = :key"),
+            {"user_id": user_id, "key": key},
+        )
+        return found.first() is not None
+
     # The list
 
     async def page(

@@ -185,10 +185,10 @@ class TestReceiverIsDown:
     async def test_for_a_day_and_gets_every_event_once_it_is_back_in_order_per_post(
         self, make_worker: Any, rows: Factory, user: MadeUser, receiver: HookReceiver, clock: SteerableClock
     ) -> None:
-        """Must show 7: 50 posts with four events each over a day in which nobody listens."""
+        """Must show 7: 25 posts with four events each over a day in which nobody listens."""
         workers = [make_worker("worker-a"), make_worker("worker-b")]
         new = await listen(workers[0], user, receiver)
-        posts = await posts_of(rows, user, 50)
+        posts = await posts_of(rows, user, 25)
         receiver.stop()
         stories = {post: iter(("scheduled", "on_hold", "scheduled", "posted")) for post in posts}
         for hour in range(24):
@@ -200,8 +200,8 @@ class TestReceiverIsDown:
             await asyncio.gather(*(one.hook_delivery.work() for one in workers))
             clock.move(timedelta(hours=1))
         assert receiver.got == []
-        assert await rows.count("webhook_deliveries") == 200
-        assert await open_count(rows) == 200
+        assert await rows.count("webhook_deliveries") == 100
+        assert await open_count(rows) == 100
         assert (await endpoint_row(rows, new)).failing_since is not None
         receiver.start()
         back_at = clock()
@@ -209,8 +209,8 @@ class TestReceiverIsDown:
             clock.move(timedelta(minutes=5))
             await asyncio.gather(*(one.hook_delivery.work() for one in workers))
             assert clock() - back_at <= timedelta(minutes=65), "what waited was not tried within its longest wait"
-        assert len(receiver.got) == 200
-        assert len({got.webhook_id for got in receiver.got}) == 200
+        assert len(receiver.got) == 100
+        assert len({got.webhook_id for got in receiver.got}) == 100
         assert all(is_signed(got, new.secret) for got in receiver.got)
         order = defaultdict(list)
         for got in receiver.got:

@@ -19,6 +19,7 @@ from app.hooks.http import Answer, HookHttp
 from app.kit.clock import Clock
 from app.kit.crypto import KeyRing, KeyRingError
 from app.repositories.hook_repository import Claimed, HookRepository
+from app.repositories.notification_repository import NotificationRepository
 from app.services.onward.notices import NoticeBook
 
 log = structlog.get_logger()
@@ -113,7 +114,8 @@ class HookDelivery:
             if is_off or now - since >= TOLD_AFTER:
                 host = urlsplit(claimed.url).hostname or "the endpoint"
                 notice = webhook_failing(claimed.endpoint_id, host=host, since=since, is_off=is_off)
-                await NoticeBook(uow).write([(claimed.user_id, notice)], now=now)
+                if not await NotificationRepository(uow.session).is_written(claimed.user_id, notice.key):
+                    await NoticeBook(uow).write([(claimed.user_id, notice)], now=now)
         log.info(
             "webhook.not_taken",
             endpoint_id=str(claimed.endpoint_id),

@@ -61,8 +61,10 @@ class NoticeMail:
             rows = NotificationRepository(uow.session)
             recipient = await rows.next_recipient(now=now, quiet_since=now - QUIET)
             due = await rows.begin_mail(recipient.user_id, now=now, limit=LETTER_MAX) if recipient else []
-        if recipient is None or not due:
+        if recipient is None:
             return None
+        if not due:  # another sender was quicker
+            return 0
         return await self._send(recipient, due, now)
 
     async def _send(self, recipient: Recipient, due: Sequence[DueMail], now: datetime) -> int:
