@@ -24,7 +24,7 @@ KEPT = 500
 """How many letters are kept; the oldest make room."""
 MAX_BYTES = 10_000_000
 _NAME = "sandbox.localhost"
-_LINK = re.compile(r"https?://[^\s<>\"')]+")
+_LINK = re.compile(r"https?://[^\s<>\"')]*[^\s<>\"').,;:!?]")
 
 
 class _Conversation(SMTP):

@@ -29,7 +29,7 @@ NAMES: dict[Platform, str] = {"instagram": "Instagram", "facebook": "Facebook", 
 
 _FEED_POSTS = 120
 """Most posts on one feed page."""
-_ADDRESS = re.compile(r"https?://[^\s<>\"')]+")
+_ADDRESS = re.compile(r"https?://[^\s<>\"')]*[^\s<>\"').,;:!?]")
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"

@@ -47,6 +47,7 @@ from app.services.auth_service import SignInRules, TokenRules
 from app.services.caption_service import CaptionService
 from app.services.connection_service import ConnectionService
 from app.services.event_service import EventService, WebhookSecrets
+from app.services.follower_service import FollowerService
 from app.services.health_service import HealthService
 from app.services.link_service import LinkService
 from app.services.media.expiry import MediaExpiry
@@ -174,6 +175,7 @@ class Container:
     hook_endpoints: HookEndpoints
     notice_mail: NoticeMail
     live: Live
+    followers: FollowerService
     dashboard_base: str
 
     async def aclose(self) -> None:
@@ -362,6 +364,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
             sessions=sessions, http=hook_http, delivery=hook_delivery, keyring=keyring, clock=clock, send=send
         ),
         notice_mail=NoticeMail(sessions=sessions, mailer=mailer, clock=clock, dashboard_base=settings.dashboard_base),
+        followers=FollowerService(sessions=sessions, adapters=adapters, tokens=tokens, clock=clock),
         live=Live(reading=reading, ears=Ears(settings.database_dsn, application_name=f"postpilot-{worker}-live"[:63])),
         dashboard_base=settings.dashboard_base,
     )

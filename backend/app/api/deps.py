@@ -30,6 +30,7 @@ from app.services.auth.audit import ADDRESS_MAX, AGENT_MAX, AuditLog, Client
 from app.services.auth.self_service import SelfService
 from app.services.auth_service import AuthService, read_token
 from app.services.calendar_service import CalendarService
+from app.services.comparison_service import ComparisonService
 from app.services.connection_service import ConnectionService
 from app.services.event_service import EventService
 from app.services.link_service import LinkBook
@@ -307,6 +308,10 @@ async def analytics_service(uow: ReadingUow) -> AnalyticsService:
     return AnalyticsService(uow)
 
 
+async def comparison_service(uow: ReadingUow, container: ContainerDep) -> ComparisonService:
+    return ComparisonService(uow, container.clock)
+
+
 async def store_service(container: ContainerDep) -> StoreService:
     return container.stores
 
@@ -370,6 +375,7 @@ QueueApprovalDep = Annotated[QueueApproval, Depends(queue_approval)]
 QueueBulkDep = Annotated[QueueBulk, Depends(queue_bulk)]
 TemplateServiceDep = Annotated[TemplateService, Depends(template_service)]
 CalendarServiceDep = Annotated[CalendarService, Depends(calendar_service)]
+ComparisonServiceDep = Annotated[ComparisonService, Depends(comparison_service)]
 AnalyticsServiceDep = Annotated[AnalyticsService, Depends(analytics_service)]
 
 Page = Annotated[int, Query(ge=1, le=1_000_000)]

@@ -6,7 +6,7 @@ database, no settings and no other platform; the engine knows only this file.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -510,6 +510,10 @@ class MetricsReader(Protocol):
 
     async def read(self, auth: Auth, posts: Sequence[PostRef]) -> Mapping[str, MetricValues]:
         """Return numbers by `platform_post_id`; posts the platform does not know are missing."""
+        ...
+
+    async def followers(self, auth: Auth, granted: Collection[str]) -> int | None:
+        """Return how many follow the account; `None` where the platform does not say it to these scopes."""
         ...
 
 

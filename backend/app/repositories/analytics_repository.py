@@ -19,14 +19,19 @@ _LINK_CLICKS = (
 """How often people followed the short links of a post; null where it has none."""
 
 
-def _number(name: str) -> Any:
+def number_of(name: str) -> Any:
     """Return a number as it counts: clicks are the platform's, or else those of the post's short links."""
     column = getattr(PostMetrics, name)
     return func.coalesce(column, _LINK_CLICKS) if name == "clicks" else column
 
 
-_SUMS = tuple(func.sum(_number(name)).label(name) for name in NUMBERS)
-_KNOWN = tuple(func.count(_number(name)).label(f"{name}_known") for name in NUMBERS)
+def bucket_of(timezone: str, interval: str) -> Any:
+    """Return the local day on which a post went out, or the Monday of its week."""
+    return func.date(func.date_trunc(interval, func.timezone(timezone, PostMetrics.posted_at))).label("day")
+
+
+_SUMS = tuple(func.sum(number_of(name)).label(name) for name in NUMBERS)
+_KNOWN = tuple(func.count(number_of(name)).label(f"{name}_known") for name in NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -63,20 +68,19 @@ class AnalyticsRepository:
                 *_SUMS,
                 *_KNOWN,
             )
-            .where(_conditions(user_id, wanted))
+            .where(matches(user_id, wanted))
             .group_by(PostMetrics.platform)
             .order_by(PostMetrics.platform)
         )
         return list((await self._session.execute(query)).all())
 
-    async def by_day(self, user_id: UUID, wanted: NumbersFilter, *, timezone: str) -> list[Row[Any]]:
-        """Return sums per local day on which posts went out."""
-        day = func.date(func.timezone(timezone, PostMetrics.posted_at)).label("day")
+    async def by_day(
+        self, user_id: UUID, wanted: NumbersFilter, *, timezone: str, interval: str = "day"
+    ) -> list[Row[Any]]:
+        """Return sums per local day on which posts went out, or per week, named by its Monday."""
+        day = bucket_of(timezone, interval)
         query = (
-            select(day, func.count().label("posts"), *_SUMS)
-            .where(_conditions(user_id, wanted))
-            .group_by(day)
-            .order_by(day)
+            select(day, func.count().label("posts"), *_SUMS).where(matches(user_id, wanted)).group_by(day).order_by(day)
         )
         return list((await self._session.execute(query)).all())
 
@@ -109,7 +113,8 @@ def _read(row: PostMetrics, link_clicks: int | None) -> PostNumbers:
     return PostNumbers(row.id, row.post_id, numbers, source, row.fetched_at)
 
 
-def _conditions(user_id: UUID, wanted: NumbersFilter) -> Any:
+def matches(user_id: UUID, wanted: NumbersFilter) -> Any:
+    """Return the condition that a user's posts of a range, platform or account meet."""
     conditions = [PostMetrics.user_id == user_id]
     if wanted.since is not None:
         conditions.append(PostMetrics.posted_at >= wanted.since)

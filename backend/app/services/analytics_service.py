@@ -46,10 +46,10 @@ class AnalyticsService:
     def __init__(self, uow: UnitOfWork) -> None:
         self._rows = AnalyticsRepository(uow.session)
 
-    async def overview(self, user: Identity, wanted: NumbersFilter) -> OverviewNumbers:
+    async def overview(self, user: Identity, wanted: NumbersFilter, *, interval: str = "day") -> OverviewNumbers:
         """Add up the latest numbers of every published post that matches; zeroes where there is none."""
         platforms = await self._rows.by_platform(user.id, wanted)
-        days = await self._rows.by_day(user.id, wanted, timezone=user.timezone)
+        days = await self._rows.by_day(user.id, wanted, timezone=user.timezone, interval=interval)
         by_platform = {
             row.platform: PlatformNumbers(
                 posts=row.posts,

@@ -18,6 +18,7 @@ from factories.answers import field_errors, problem
 from factories.api_process import ApiProcess
 from factories.make import Factory, MadeUser
 from factories.servers import free_port
+from fastapi.routing import _PING_INTERVAL
 from sqlalchemy import text
 
 from app.composition import Container
@@ -216,6 +217,23 @@ class TestStream:
             await asyncio.sleep(0.5)
             listeners = await rows.scalar(query)
         assert listeners in (1, 2)  # of the other process, one of the test before may still be there
+
+
+class TestKeepingAlive:
+    async def test_a_comment_comes_when_nothing_happens(
+        self, monkeypatch: pytest.MonkeyPatch, public_api: str, rows: Factory, user: MadeUser
+    ) -> None:
+        monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.1)
+        token_ends = int(datetime.now(UTC).timestamp()) + 3
+        token = rows.access_token(user.id, exp=token_ends)
+        async with listening(public_api, user, Authorization=f"Bearer {token}") as listener:
+            heard = await listener.next()
+        assert heard is not None
+        assert heard.event == "stream.expired"
+        assert listener.comments >= 10
+
+    def test_it_comes_every_fifteen_seconds(self) -> None:
+        assert _PING_INTERVAL == 15
 
 
 class TestEnds:

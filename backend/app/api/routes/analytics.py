@@ -13,7 +13,7 @@ from app.domain.engagement import engagement_rate
 from app.domain.errors import InvalidToken, MetricsNotFound, NotAuthenticated
 from app.domain.vocabulary import Platform
 from app.repositories.analytics_repository import NumbersFilter, PostNumbers
-from app.schemas.analytics import Overview, PlatformTotals, PostMetricsPage, PostMetricsRead, SeriesPoint
+from app.schemas.analytics import Interval, Overview, PlatformTotals, PostMetricsPage, PostMetricsRead, SeriesPoint
 from app.schemas.common import Moment
 from app.services.analytics_service import PlatformNumbers
 
@@ -29,9 +29,10 @@ async def overview(
     until: Annotated[Moment | None, Query(alias="to")] = None,
     platform: Platform | None = None,
     account_id: UUID | None = None,
+    interval: Interval = Interval.day,
 ) -> Overview:
-    """Add up the latest numbers of published posts, by platform and by day (of the user's time zone)."""
-    found = await analytics.overview(user, NumbersFilter(since, until, platform, account_id))
+    """Add up the latest numbers of published posts, by platform and by day or week (of the user's time zone)."""
+    found = await analytics.overview(user, NumbersFilter(since, until, platform, account_id), interval=interval)
     return Overview(
         **_totals(found.total),
         by_platform={

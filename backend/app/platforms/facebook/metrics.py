@@ -7,7 +7,7 @@ are empty for Pages with fewer than 100 likes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -51,6 +51,13 @@ class FacebookMetrics:
             for post_id, node_id in nodes.items()
             if node_id is not None and node_id in counters
         }
+
+    async def followers(self, auth: Auth, granted: Collection[str]) -> int | None:
+        """Ask for the Page's followers (Graph reference Page, field `followers_count`)."""
+        path = f"/{quote(auth.account_id_external)}"
+        return _integer(
+            (await self.client.graph.get(auth, "facebook.page", path, "fields=followers_count")).get("followers_count")
+        )
 
     async def _node_id(self, auth: Auth, post: PostRef) -> str | None:
         """Return the post to ask about: a video known only by its own id is asked for its post first."""

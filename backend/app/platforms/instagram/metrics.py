@@ -7,7 +7,7 @@ late; what is not available comes as an empty list.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -57,6 +57,13 @@ class InstagramMetrics:
 
         values = await asyncio.gather(*(one(post) for post in posts))
         return {post.platform_post_id: value for post, value in zip(posts, values, strict=True) if value is not None}
+
+    async def followers(self, auth: Auth, granted: Collection[str]) -> int | None:
+        """Ask for the account's followers (reference IG User, field `followers_count`)."""
+        path = f"/{quote(auth.account_id_external)}"
+        return _integer(
+            (await self.client.read(auth, "instagram.user", path, "fields=followers_count")).get("followers_count")
+        )
 
     async def _one(self, auth: Auth, post: PostRef) -> MetricValues | None:
         media_id, columns = post.platform_post_id, _columns(auth, post)

@@ -6,13 +6,14 @@ reach and clicks do not exist there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from app.platforms.base import Auth, MetricValues, PostRef, PublicId
 from app.platforms.tiktok.client import TikTokClient
 
 QUERY_MAX_IDS = 20
+STATS_SCOPE = "user.info.stats"
 
 
 class TikTokMetrics:
@@ -43,6 +44,15 @@ class TikTokMetrics:
                     shares=_integer(video.get("share_count")),
                 )
         return {post_id: value for post_id, value in found.items() if post_id in ids}
+
+    async def followers(self, auth: Auth, granted: Collection[str]) -> int | None:
+        """Ask for the creator's followers, where `user.info.stats` was granted: PostPilot does not ask for it by
+        itself, as an app needs TikTok's approval for it (Display API › Get User Info)."""
+        if STATS_SCOPE not in granted:
+            return None
+        data = await self.client.get(auth, "tiktok.user_info", "/v2/user/info/?fields=follower_count")
+        user = data.get("user")
+        return _integer(user.get("follower_count")) if isinstance(user, dict) else None
 
 
 def _integer(value: Any) -> int | None:
