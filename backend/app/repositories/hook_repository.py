@@ -147,25 +147,6 @@ class HookRepository:
             {"id": endpoint_id, "now": now},
         )
 
-    async def other_versions(self, version: str, *, limit: int) -> Sequence[Any]:
-        """Return endpoints whose secret is encrypted with another key, locked."""
-        rows = await self._session.execute(
-            text("""
-            SELECT id, secret_ciphertext, key_version FROM webhook_endpoints WHERE key_version <> :version
-            ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
-            """),
-            {"version": version, "limit": limit},
-        )
-        return rows.all()
-
-    async def reencrypt(self, endpoint_id: UUID, *, ciphertext: bytes, key_version: str) -> None:
-        await self._session.execute(
-            text("""
-            UPDATE webhook_endpoints SET secret_ciphertext = :ciphertext, key_version = :key_version WHERE id = :id
-            """),
-            {"id": endpoint_id, "ciphertext": ciphertext, "key_version": key_version},
-        )
-
     # Deliveries
 
     async def add_deliveries(self, new: Sequence[NewDelivery], *, due_at: datetime) -> None:

@@ -160,12 +160,22 @@ class NotificationRepository:
 
     # Mail
 
+    async def drop_unmailable(self, *, now: datetime) -> None:
+        """Let nothing be mailed to addresses that nobody has confirmed, nor to people who are switched off."""
+        await self._session.execute(
+            text("""
+            UPDATE notifications n SET mail_due_at = NULL FROM users u
+            WHERE u.id = n.user_id AND n.mail_due_at <= :now AND NOT (u.is_active AND u.email_verified_at IS NOT NULL)
+            """),
+            {"now": now},
+        )
+
     async def next_recipient(self, *, now: datetime, quiet_since: datetime) -> Recipient | None:
         """Return somebody for whom mail is due and to whom none went lately."""
         rows = await self._session.execute(
             text("""
             SELECT n.user_id, u.email FROM notifications n JOIN users u ON u.id = n.user_id
-            WHERE n.mail_due_at <= :now AND u.is_active AND NOT EXISTS (
+            WHERE n.mail_due_at <= :now AND u.is_active AND u.email_verified_at IS NOT NULL AND NOT EXISTS (
                 SELECT 1 FROM notifications told WHERE told.user_id = n.user_id AND told.mailed_at > :quiet_since
             ) ORDER BY n.mail_due_at LIMIT 1
             """),

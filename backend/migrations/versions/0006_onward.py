@@ -1,14 +1,14 @@
 """what happens, told onwards: a number that follows the commits, what was there before, and accounts' numbers
 
 Revision ID: 0006_onward
-Revises: 0005
+Revises: 0006
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0006_onward"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

@@ -23,8 +23,10 @@ from sqlalchemy import insert
 from app import models
 from app.composition import Container
 from app.domain.api_scopes import NOT_FOR_KEYS, RESOURCES, is_always_open, resource_of
+from app.hooks.http import new_secret
 from app.kit.ids import new_id
 from app.main import create_app
+from app.services.onward.hook_delivery import context_of
 from app.settings import Settings
 
 PREFIX = "/api/v1"
@@ -67,6 +69,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/templates/{template_id}/render"): {"product_data": {"title": "Cup"}},
     ("PATCH", "/hashtag-sets/{set_id}"): {"name": "changed"},
     ("PUT", "/accounts/{account_id}/schedule"): {"slots": []},
+    ("PATCH", "/webhook-endpoints/{endpoint_id}"): {"description": "changed"},
 }
 HEADERS = {
     "/media/uploads": {"Tus-Resumable": "1.0.0", "Upload-Length": "3"},
@@ -156,6 +159,17 @@ class Owned:
         await self._add("template_id", models.CaptionTemplate, name="x", content="{title}")
         await self._add("set_id", models.HashtagSet, name="x", hashtags=["cup"])
         await self._add("link_id", models.ShortLink, code="abcdefgh", target_url="https://a.example")
+        notice = {"kind": "post.failed", "dedupe_key": "1", "title": "x", "body": "x"}
+        await self._add("notification_id", models.Notification, **notice, facts={"path": "/posts", "action": "Look"})
+        endpoint_id = new_id()
+        ciphertext, version = self._factory.container.keyring.encrypt(
+            new_secret().encode(), context=context_of(endpoint_id)
+        )
+        endpoint = {"secret_ciphertext": ciphertext, "key_version": version, "events": [], "row_id": endpoint_id}
+        await self._add("endpoint_id", models.WebhookEndpoint, url="https://127.0.0.1/", **endpoint)
+        delivery = {"endpoint_id": endpoint_id, "event_id": 1, "lane": endpoint_id, "kind": "post.posted"}
+        payload = {"type": "post.posted", "timestamp": SOON.isoformat(), "data": {}}
+        await self._add("delivery_id", models.WebhookDelivery, **delivery, payload=payload, due_at=SOON)
 
     def path(self, template: str) -> str:
         def value(match: re.Match[str]) -> str:

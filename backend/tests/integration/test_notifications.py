@@ -25,8 +25,14 @@ MORNING = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)
 @pytest.fixture
 async def user(rows: Factory) -> MadeUser:
     found = await rows.user(timezone="Europe/Berlin")
-    await rows.execute("UPDATE user_events SET handled_at = now()")
+    await confirm(rows)
     return found
+
+
+async def confirm(rows: Factory) -> None:
+    """Let every address be confirmed, and whatever has happened so far be told."""
+    await rows.execute("UPDATE users SET email_verified_at = now()")
+    await rows.execute("UPDATE user_events SET handled_at = now()")
 
 
 async def account_of(rows: Factory, user: MadeUser, **values: Any) -> Any:
@@ -250,6 +256,25 @@ class TestMail:
         clock.move(MINUTE)
         assert await worker.notice_mail.work() == 0
 
+    @pytest.mark.parametrize("change", ["email_verified_at = NULL", "is_active = false"])
+    async def test_nobody_gets_mail_whose_address_is_not_confirmed(
+        self,
+        worker: Container,
+        rows: Factory,
+        user: MadeUser,
+        clock: SteerableClock,
+        sandbox: Sandbox,
+        change: str,
+    ) -> None:
+        await fails(rows, user, await account_of(rows, user))
+        await rows.execute(f"UPDATE users SET {change}")  # noqa: S608
+        await worker.hand_on.work()
+        clock.move(MINUTE)
+        assert await worker.notice_mail.work() == 0
+        assert sandbox.mails(user.email) == []
+        (row,) = await notices(rows)
+        assert (row.in_app, row.mail_due_at) == (True, None)
+
     async def test_a_busy_server_gets_it_later_and_only_once(
         self, worker: Container, rows: Factory, user: MadeUser, clock: SteerableClock, sandbox: Sandbox
     ) -> None:
@@ -292,6 +317,7 @@ class TestMail:
     ) -> None:
         workers = [make_worker(f"worker-{n}") for n in range(3)]
         users = [await rows.user(plan="free") for _ in range(8)]
+        await confirm(rows)
         accounts = [await account_of(rows, user) for user in users]
         for user, account in zip(users, accounts, strict=True):
             await fails(rows, user, account)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.api.deps import Claims, ContainerDep, CurrentUser
+from app.api.deps import ContainerDep, CurrentUser, read_claims
 from app.api.problems import problems
 from app.domain.errors import FieldError, InvalidRequest, InvalidToken, NotAuthenticated, TooManyStreams
 from app.schemas.live import LiveEvent
@@ -19,6 +19,8 @@ from app.services.onward.live import Stream
 router = APIRouter(prefix="/events", tags=["events"])
 RETRY_MILLISECONDS = 3000
 POSITION_MAX = 2**63 - 1
+KEY_LIFE = timedelta(minutes=15)
+"""How long a stream that was opened with an API key lasts: then the key is looked at again."""
 
 
 async def open_stream(
@@ -34,6 +36,14 @@ async def open_stream(
         container.live.close(stream)
 
 
+async def ends_at(request: Request, container: ContainerDep, user: CurrentUser) -> datetime:
+    """When what the stream was opened with is to be shown again."""
+    if "authorization" not in request.headers:
+        return datetime.now(UTC) + KEY_LIFE
+    return datetime.fromtimestamp(int((await read_claims(request, container))["exp"]), UTC)
+
+
+EndsAt = Annotated[datetime, Depends(ends_at)]
 OpenStream = Annotated[Stream, Depends(open_stream)]
 
 
@@ -52,14 +62,16 @@ def _position(last_event_id: str | None) -> int | None:
     response_class=EventSourceResponse,
     responses=problems(NotAuthenticated, InvalidToken, TooManyStreams),
 )
-async def stream(opened: OpenStream, claims: Claims) -> AsyncIterator[ServerSentEvent]:
+async def stream(
+    opened: OpenStream, expires_at: Annotated[datetime, Depends(ends_at)]
+) -> AsyncIterator[ServerSentEvent]:
     """Tell what happens to posts, accounts, the queue and the subscription as server-sent events.
 
     The first event is `stream.open`. Reconnect with the header `Last-Event-ID` and nothing is lost or repeated; events
     are kept for 14 days, and `stream.reset` says that what was asked for is older: load everything anew. A comment
-    comes every 15 seconds. The stream ends with `stream.expired` when the access token does: reconnect with a new one.
+    comes every 15 seconds. The stream ends with `stream.expired` when the access token does, with an API key after 15
+    minutes: reconnect with what is valid then.
     """
-    expires_at = datetime.fromtimestamp(int(claims["exp"]), UTC)
     yield _about_the_stream("stream.reset" if opened.is_reset else "stream.open", opened.begins_after)
     position = opened.begins_after
     while True:

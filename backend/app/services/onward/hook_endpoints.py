@@ -175,23 +175,6 @@ class HookEndpoints:
             uow.after_commit(SEND_HOOKS)
         return replay
 
-    async def rotate_keys(self) -> int:
-        """Encrypt all secrets with the newest key and return how many endpoints were changed."""
-        changed = 0
-        while True:
-            async with unit_of_work(self._sessions) as uow:
-                rows = HookRepository(uow.session)
-                batch = await rows.other_versions(self._keyring.current, limit=100)
-                for row in batch:
-                    plain = self._keyring.decrypt(
-                        row.secret_ciphertext, version=row.key_version, context=context_of(row.id)
-                    )
-                    ciphertext, version = self._keyring.encrypt(plain, context=context_of(row.id))
-                    await rows.reencrypt(row.id, ciphertext=ciphertext, key_version=version)
-            if not batch:
-                return changed
-            changed += len(batch)
-
     async def _check(self, url: str) -> None:
         try:
             await self._http.check(url)

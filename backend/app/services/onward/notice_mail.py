@@ -4,6 +4,8 @@ At most once, rather than at least once: a notification counts as mailed before 
 taken back only where the server said that it has not taken it. A process that is killed in the seconds between loses
 one letter; the notification itself stays in the dashboard. A shop owner who gets the same alarm again and again stops
 reading them, and whoever must not miss something looks at the dashboard anyway.
+
+Mail goes to addresses that were confirmed, and to no others: a mistyped one belongs to somebody else.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class NoticeMail:
         if self._one_at_a_time.locked():
             return 0
         async with self._one_at_a_time:
+            async with unit_of_work(self._sessions) as uow:
+                await NotificationRepository(uow.session).drop_unmailable(now=self._clock())
             taken = 0
             for _ in range(letters):
                 outcome = await self._next()
