@@ -50,7 +50,7 @@ class ApiProcess:
                 stdout=log,
                 stderr=log,
             )
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while True:
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < until, "the API did not start"

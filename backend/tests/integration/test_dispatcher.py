@@ -34,6 +34,8 @@ def dispatcher(container: Container, sent: list[str]) -> Dispatcher:
         stores="stores",
         product_events="product_events",
         captions="captions",
+        letters="letters",
+        erasures="erasures",
         hand_on="hand_on",
         hooks="hooks",
         mail="mail",
