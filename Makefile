@@ -4,7 +4,7 @@ PY := .venv/bin/python
 export PYTHONPATH := backend:.
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev migrate start backend stop status doctor demo test test-backend check lint types imports licenses api-document openapi platforms platforms-document contract bench chaos lock clean
+.PHONY: help install install-dev migrate start backend stop status doctor demo test test-backend check lint types imports licenses api-document openapi platforms platforms-document contract fuzz bench chaos lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ platforms: install-dev ## Write docs/platforms.md
 
 platforms-document:
 	@$(PY) -m deploy.platforms --check
+
+fuzz: install-dev ## Send the API some ten thousand requests made from its own description
+	@FUZZ_EXAMPLES=40 $(PY) -m pytest -q backend/tests/stack/test_fuzz.py
 
 contract: install-dev ## Run all adapters over HTTP against the sandbox
 	@$(PY) -m pytest -n 2 --dist loadfile -q backend/tests/contract

@@ -89,7 +89,7 @@ async def _guess(http: httpx.AsyncClient) -> dict[str, Any]:
     began = time.perf_counter()
     answers = Counter(await asyncio.gather(*(one(number) for number in range(GUESSES))))
     seconds = time.perf_counter() - began
-    at_everybody = Counter()
+    at_everybody: Counter[int] = Counter()
     for number in range(200):
         status = await _login(http, f"somebody{number}@example.com", _place(20_000))
         at_everybody[status] += 1

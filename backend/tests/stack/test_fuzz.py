@@ -21,11 +21,13 @@ from factories.servers import Sandbox, free_port
 
 from app.settings import Settings
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
-"""Cases per operation and phase, at most."""
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+"""Random cases per operation, on top of the systematic ones (every field missing, of another type, at its edges, too
+long …), which are about 7,000. `make fuzz` makes 40."""
+PHASES = "examples,coverage,fuzzing" if EXAMPLES else "examples,coverage"
 SEED = int(os.environ.get("FUZZ_SEED", "20261128"))
 CASES = 5_000
-"""So many there are at least; `make fuzz` makes more."""
+"""So many there are at least."""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -35,8 +37,8 @@ CHECKS = (
 )
 ENDS_SESSIONS = ("auth_logout", "auth_end_session", "auth_end_sessions", "auth_change_password", "auth_erase")
 """Tried on their own: they would sign the others out."""
-ENDLESS = ("events_stream",)
-"""Answers as long as one listens; `test_live_api.py` tries it."""
+ON_THEIR_OWN = ("events_stream", "health_ready")
+"""The first answers as long as one listens; the second says 503 where no worker runs, as here. Both have tests."""
 
 
 @pytest.fixture
@@ -52,8 +54,8 @@ def fuzz(api: ApiProcess, folder: Path, user: MadeUser, *filters: str) -> tuple[
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/openapi.json"),
         *("--url", api.url, "--header", f"Authorization: {user.headers['Authorization']}"),
-        *("--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--mode", "all"),
-        *("--max-examples", str(EXAMPLES), "--seed", str(SEED), "--continue-on-failure", "--no-shrink"),
+        *("--checks", ",".join(CHECKS), "--phases", PHASES, "--mode", "all"),
+        *("--max-examples", str(EXAMPLES or 1), "--seed", str(SEED), "--continue-on-failure", "--no-shrink"),
         *("--suppress-health-check", "all", "--warnings", "off", "--request-timeout", "30", "--workers", "2"),
         *("--report", "ndjson", "--report-ndjson-path", str(report), *filters),
     ]
@@ -66,8 +68,8 @@ def fuzz(api: ApiProcess, folder: Path, user: MadeUser, *filters: str) -> tuple[
         if scenario is None:
             continue
         recorder = scenario["recorder"]
-        cases[recorder["label"]] += len(recorder["interactions"])
-        for checks in recorder["checks"].values():
+        cases[recorder["label"]] += len(recorder.get("interactions", ()))
+        for checks in recorder.get("checks", {}).values():
             found += [f"{recorder['label']}: {check['name']}" for check in checks if check["status"] == "failure"]
     if done.returncode and not found:
         found.append(done.stdout[-3000:])
@@ -78,7 +80,7 @@ class TestEverything:
     async def test_answers_as_described(self, api: ApiProcess, rows: Factory, sandbox: Sandbox, tmp_path: Path) -> None:
         user = await rows.user()
         await rows.post(user, await rows.account(user))
-        left_out = [part for name in (*ENDS_SESSIONS, *ENDLESS) for part in ("--exclude-operation-id", name)]
+        left_out = [part for name in (*ENDS_SESSIONS, *ON_THEIR_OWN) for part in ("--exclude-operation-id", name)]
         cases, found = fuzz(api, tmp_path, user, *left_out)
         assert found == []
         assert sum(cases.values()) >= CASES, cases

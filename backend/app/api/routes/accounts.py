@@ -80,6 +80,7 @@ async def oauth_start(
     operation_id="accounts_oauth_callback",
     status_code=status.HTTP_303_SEE_OTHER,
     response_class=RedirectResponse,
+    responses=problems(),
 )
 async def oauth_callback(
     platform: Platform,
