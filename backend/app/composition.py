@@ -20,6 +20,7 @@ from app.db.unit_of_work import Send
 from app.domain.publishing import Patience
 from app.domain.vocabulary import (
     ADVANCE,
+    BILLING_EVENTS,
     COUNT_FOLLOWERS,
     ERASE_PEOPLE,
     HAND_ON,
@@ -37,6 +38,9 @@ from app.kit.clock import Clock, utc_now
 from app.kit.crypto import KeyRing
 from app.mail.base import Mailer
 from app.mail.smtp import SmtpConfig, SmtpMailer
+from app.payments.base import Payments
+from app.payments.stripe_client import StripeConfig, StripePayments
+from app.payments.stripe_shapes import KINDS, OLDER_KINDS
 from app.platforms.consent import HttpSandboxConsent
 from app.platforms.registry import Adapters, FacebookConfig, InstagramConfig, TikTokConfig, build_adapters
 from app.services.account_service import AccountService
@@ -44,6 +48,12 @@ from app.services.ai_ledger import MICROS_PER_CENT, AiBooks
 from app.services.auth.letters import LetterWork
 from app.services.auth.tries import Tries
 from app.services.auth_service import SignInRules, TokenRules
+from app.services.billing.checkouts import Checkouts
+from app.services.billing.customers import Customers
+from app.services.billing.desk import BillingDesk
+from app.services.billing.events import BillingEvents
+from app.services.billing.sync import BillingSync
+from app.services.billing.tending import BillingTending
 from app.services.caption_service import CaptionService
 from app.services.connection_service import ConnectionService
 from app.services.event_service import EventService, WebhookSecrets
@@ -113,6 +123,7 @@ TASKS = TaskNames(
     hooks=SEND_HOOKS,
     mail=SEND_MAIL,
     followers=COUNT_FOLLOWERS,
+    billing=BILLING_EVENTS,
 )
 
 
@@ -136,6 +147,12 @@ class Container:
     tokens: TokenService
     accounts: AccountService
     ai_books: AiBooks
+    payments: Payments | None
+    checkouts: Checkouts
+    billing_desk: BillingDesk
+    billing_events: BillingEvents
+    billing_sync: BillingSync | None
+    billing_tending: BillingTending
     captions: CaptionService
     queue_writing: QueueWriting
     queue_approval: QueueApproval
@@ -185,6 +202,8 @@ class Container:
         await self.queue_writing.stop()
         await self.captions.aclose()
         await self.adapters.aclose()
+        if self.payments is not None:
+            await self.payments.aclose()
         await self.remote_files.aclose()
         await self.store_http.aclose()
         await self.hook_http.aclose()
@@ -263,6 +282,19 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
     approval = QueueApproval(
         sessions=sessions, adapters=adapters, media=media, captions=captions, links=links, clock=clock
     )
+    payments = build_payments(settings)
+    sync = None
+    if payments is not None:
+        sync = BillingSync(sessions=sessions, payments=payments, late_grace=late_grace, clock=clock, send=send)
+    desk = BillingDesk(
+        sessions=sessions,
+        payments=payments,
+        sync=sync,
+        dashboard_base=settings.dashboard_base,
+        late_grace=late_grace,
+        clock=clock,
+        send=send,
+    )
     return Container(
         settings=settings,
         engine=engine,
@@ -287,6 +319,23 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         erasure=Erasure(sessions=sessions, accounts=accounts, farewells=(), send=send),
         export=PersonalExport(reading=make_reading_sessions(engine), store=store, clock=clock),
         ai_books=books,
+        payments=payments,
+        checkouts=Checkouts(
+            sessions=sessions,
+            payments=payments,
+            sync=sync,
+            customers=Customers(sessions, payments) if payments is not None else None,
+            dashboard_base=settings.dashboard_base,
+            late_grace=late_grace,
+            clock=clock,
+            send=send,
+        ),
+        billing_desk=desk,
+        billing_events=BillingEvents(
+            sessions=sessions, payments=payments, sync=sync, kinds=frozenset((*KINDS, *OLDER_KINDS)), send=send
+        ),
+        billing_sync=sync,
+        billing_tending=BillingTending(sessions=sessions, sync=sync, late_grace=late_grace, clock=clock, send=send),
         captions=captions,
         queue_writing=QueueWriting(
             sessions=sessions, captions=captions, clock=clock, concurrency=settings.ai_concurrency
@@ -401,6 +450,22 @@ def build_mailer(settings: Settings) -> Mailer:
             username=settings.smtp_username,
             password=settings.smtp_password.get_secret_value(),
             security=settings.smtp_security,
+        )
+    )
+
+
+def build_payments(settings: Settings) -> StripePayments | None:
+    """Return Stripe where a key is set; without one, plans are given in test mode."""
+    key = settings.stripe_secret_key.get_secret_value()
+    if not key:
+        return None
+    secrets = settings.stripe_webhook_secret.get_secret_value().split(",")
+    return StripePayments(
+        StripeConfig(
+            api_key=key,
+            webhook_secrets=tuple(secret.strip() for secret in secrets if secret.strip()),
+            api_base=settings.stripe_api_base.rstrip("/"),
+            timeout_seconds=settings.payment_timeout_seconds,
         )
     )
 

@@ -19,6 +19,7 @@ from app.api.routes import (
     analytics,
     api_keys,
     auth,
+    billing,
     captions,
     comparisons,
     connections,
@@ -157,6 +158,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         hooks,
         notifications,
         live,
+        billing,
     ):
         api.include_router(module.router)
     app.include_router(api)

@@ -144,6 +144,14 @@ class Settings(BaseSettings):
     ai_concurrency: int = Field(20, ge=1, le=500)
     """How many captions one process writes at a time."""
 
+    # Payment; without a key plans are active at once, in test mode
+    stripe_secret_key: SecretStr = SecretStr("")
+    stripe_webhook_secret: SecretStr = SecretStr("")
+    """What deliveries are signed with; two, with a comma between them, while one takes the place of the other."""
+    stripe_api_base: str = "https://api.stripe.com"
+    payment_timeout_seconds: float = Field(8.0, gt=0, le=60)
+    """Longest wait for one answer; an answer that does not come is asked for twice more."""
+
     # Media
     media_allowed_networks: str = ""
     """Extra networks (CIDR, comma-separated) that media URLs may point to, for shops with a media host of their own."""

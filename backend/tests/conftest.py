@@ -43,7 +43,7 @@ from app.composition import Container, build_container  # noqa: E402
 from app.main import create_app  # noqa: E402
 
 SANDBOX_SECRET = "sandbox-secret"
-TABLES = "users, ai_spend, post_count_deltas, heartbeats"
+TABLES = "users, ai_spend, post_count_deltas, heartbeats, billing_events, billing_prices"
 
 
 # -- one PostgreSQL for the run

@@ -29,6 +29,9 @@ from app.services.api_key_service import ApiKeyService
 from app.services.auth.audit import ADDRESS_MAX, AGENT_MAX, AuditLog, Client
 from app.services.auth.self_service import SelfService
 from app.services.auth_service import AuthService, read_token
+from app.services.billing.checkouts import Checkouts
+from app.services.billing.desk import BillingDesk
+from app.services.billing.events import BillingEvents
 from app.services.calendar_service import CalendarService
 from app.services.comparison_service import ComparisonService
 from app.services.connection_service import ConnectionService
@@ -224,6 +227,18 @@ async def event_service(container: ContainerDep) -> EventService:
     return container.events
 
 
+async def checkouts(container: ContainerDep) -> Checkouts:
+    return container.checkouts
+
+
+async def billing_desk(container: ContainerDep) -> BillingDesk:
+    return container.billing_desk
+
+
+async def billing_events(container: ContainerDep) -> BillingEvents:
+    return container.billing_events
+
+
 async def platform_removal(container: ContainerDep) -> PlatformRemoval:
     return container.removal
 
@@ -355,6 +370,9 @@ AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 AccountServiceDep = Annotated[AccountService, Depends(account_service)]
 ConnectionServiceDep = Annotated[ConnectionService, Depends(connection_service)]
 EventServiceDep = Annotated[EventService, Depends(event_service)]
+CheckoutsDep = Annotated[Checkouts, Depends(checkouts)]
+BillingDeskDep = Annotated[BillingDesk, Depends(billing_desk)]
+BillingEventsDep = Annotated[BillingEvents, Depends(billing_events)]
 RemovalDep = Annotated[PlatformRemoval, Depends(platform_removal)]
 MediaLibraryDep = Annotated[MediaLibrary, Depends(media_library)]
 ReadingMediaLibraryDep = Annotated[MediaLibrary, Depends(reading_media_library)]

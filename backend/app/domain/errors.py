@@ -118,6 +118,46 @@ class NotInPlan(AppError):
     detail = "This is not part of your plan. Upgrade your plan to use it."
 
 
+class PlanNotForSale(AppError):
+    code, status, title = "plan_not_for_sale", 400, "Nothing to buy"
+    detail = "The free plan costs nothing and needs no checkout. Choose pro or enterprise."
+
+
+class AlreadySubscribed(AppError):
+    code, status, title = "already_subscribed", 400, "There is a subscription already"
+    detail = "You already have a subscription. Change it with POST /api/v1/billing/portal."
+
+
+class NoSubscription(AppError):
+    code, status, title = "no_subscription", 400, "No subscription"
+    detail = "You have no subscription that could be changed. Choose a plan with POST /api/v1/billing/checkout."
+
+
+class CheckoutNotFound(AppError):
+    code, status, title = "checkout_not_found", 404, "Not found"
+    detail = "Checkout not found"
+
+
+class CardRefused(AppError):
+    code, status, title = "card_refused", 402, "Payment was refused"
+    detail = "The payment was refused. Use another card."
+
+
+class PaymentsUnavailable(AppError):
+    code, status, title = "payments_unavailable", 503, "Payments cannot be reached"
+    detail = "The payment provider does not answer. Nothing was charged. Try again in a minute."
+
+
+class PaymentsMisconfigured(AppError):
+    code, status, title = "payments_misconfigured", 503, "Payments are not set up"
+    detail = "Payments are not set up completely. Whoever runs PostPilot has to run ./postpilot billing-setup."
+
+
+class WebhookSignatureInvalid(AppError):
+    code, status, title = "webhook_signature_invalid", 400, "Signature is wrong"
+    detail = "The Stripe-Signature does not fit the body and STRIPE_WEBHOOK_SECRET, or is too old."
+
+
 class QueueItemNotFound(AppError):
     code, status, title = "queue_item_not_found", 404, "Not found"
     detail = "Queue item not found"

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 UNLIMITED = -1
+CURRENCY = "usd"
 
 
 @dataclass(frozen=True)

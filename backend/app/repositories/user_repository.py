@@ -10,7 +10,6 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.kit.ids import new_id
 from app.models import AuthSession, User
 
 _IDENTITY_OF = """
@@ -27,14 +26,6 @@ _IDENTITY = text(_IDENTITY_OF)
 _IDENTITY_IN_SESSION = text(f"""{_IDENTITY_OF}
   AND EXISTS (SELECT 1 FROM auth_sessions a WHERE a.id = :session_id AND a.user_id = u.id AND a.ended_at IS NULL)
 """)  # noqa: S608 - made of constants
-
-_PUT_PLAN = text("""
-INSERT INTO subscriptions (id, user_id, plan, status, mode) VALUES (:id, :user_id, :plan, 'active', :mode)
-ON CONFLICT (user_id) DO UPDATE SET plan = EXCLUDED.plan, status = 'active', mode = EXCLUDED.mode, updated_at = now()
-WHERE subscriptions.external_subscription_id IS NULL OR subscriptions.status IN ('canceled', 'incomplete_expired')
-RETURNING user_id
-""")
-
 
 _CLAIM_ERASURES = text("""
 UPDATE users SET erase_due_at = clock_timestamp() + :again
@@ -92,12 +83,6 @@ class UserRepository:
 
     async def find_by_email(self, email: str) -> User | None:
         return await self._session.scalar(select(User).where(func.lower(User.email) == email.lower()))
-
-    async def put_plan(self, user_id: UUID, tier: str, *, mode: str) -> bool:
-        """Give a user an active subscription in the place of the one there is, unless that one is paid for; whether
-        it was given."""
-        values = {"id": new_id(), "user_id": user_id, "plan": tier, "mode": mode}
-        return (await self._session.execute(_PUT_PLAN, values)).first() is not None
 
     async def find_by_external(self, external_platform_id: str) -> User | None:
         return await self._session.scalar(select(User).where(User.external_platform_id == external_platform_id))

@@ -6,16 +6,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from app.db.unit_of_work import UnitOfWork
+from app.domain.billing import FREE, GRANTED, Held
 from app.domain.plans import PLANS
 from app.domain.vocabulary import ADVANCE, HOLD_PLAN, AccountStatus
 from app.kit.clock import Clock
 from app.repositories.account_repository import AccountRepository
+from app.repositories.billing_repository import BillingRepository
 from app.repositories.hold_repository import HoldRepository
 from app.repositories.user_repository import UserRepository
 from app.services.entitlements import Entitlements
-
-GRANTED = "granted"
-"""Mode of a subscription that whoever runs PostPilot gave away: nobody pays for it."""
 
 
 class UnknownUser(ValueError):
@@ -33,6 +32,7 @@ class PlanService:
         self._users = UserRepository(uow.session)
         self._accounts = AccountRepository(uow.session)
         self._holds = HoldRepository(uow.session)
+        self._billing = BillingRepository(uow.session)
         self._entitlements = Entitlements(uow, clock)
         self._clock = clock
         self._late_grace = late_grace
@@ -47,7 +47,21 @@ class PlanService:
     async def grant_to(self, user_id: UUID, tier: str) -> None:
         """Give a user a plan. One who pays keeps what is paid for."""
         assert tier in PLANS
-        if await self._users.put_plan(user_id, tier, mode=GRANTED):
+        await self._users.lock(user_id)
+        row = await self._billing.find(user_id, for_update=True)
+        if row is None or not row.held.is_bought:
+            customer_id = row.held.external_customer_id if row else None
+            await self.write(user_id, Held(tier, "active", GRANTED, external_customer_id=customer_id))
+
+    async def write(self, user_id: UUID, held: Held, *, is_reading: bool = False) -> None:
+        """Write what a user has. The one way in which a subscription changes: what is planned follows in the same
+        transaction. `is_reading` says that it was read from the payment provider just now."""
+        before, row = await self._users.lock(user_id), await self._billing.find(user_id)
+        await self._billing.put(user_id, held, is_reading=is_reading)
+        after = await self._users.identity(user_id)
+        # A grace that ran out has changed the plan in effect by time alone: then only the stored one differs.
+        stored = row.held.plan if row else FREE
+        if before is not None and after is not None and (before.plan != after.plan or stored != held.plan):
             await self.apply(user_id)
 
     async def apply(self, user_id: UUID) -> None:

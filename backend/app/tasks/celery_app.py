@@ -21,6 +21,8 @@ CHECK = "accounts.check"
 FOLLOW_UP = "publishing.follow_up"
 EVENTS = "events.work"
 READ_AHEAD = "stores.read_ahead"
+TEND_BILLING = "billing.tend"
+RECONCILE_BILLING = "billing.reconcile"
 
 app = Celery("postpilot", broker=settings.broker_url, set_as_current=True)
 app.conf.update(
@@ -33,6 +35,7 @@ app.conf.update(
         "app.tasks.captions",
         "app.tasks.people",
         "app.tasks.onward",
+        "app.tasks.billing",
     ],
     task_ignore_result=True,
     task_acks_late=True,
@@ -65,6 +68,9 @@ app.conf.update(
         "read_ahead": {"task": READ_AHEAD, "schedule": 60.0, "options": {"expires": 60, "queue": "default"}},
         "media": {"task": MAKE_MEDIA, "schedule": 10.0, "options": {"expires": 10, "queue": "media"}},
         "media_sweep": {"task": SWEEP_MEDIA, "schedule": 900.0, "options": {"expires": 900, "queue": "media"}},
+        "billing": {"task": TEND_BILLING, "schedule": 300.0, "options": {"expires": 300, "queue": "default"}},
+        # Every subscription once a day, in the hour in which it is due: nothing is missed when beat is away at night.
+        "reconcile": {"task": RECONCILE_BILLING, "schedule": 3600.0, "options": {"expires": 3600, "queue": "default"}},
         "maintain": {"task": MAINTAIN, "schedule": 60.0, "options": {"expires": 60, "queue": "publishing"}},
     },
     beat_max_loop_interval=60,

@@ -40,6 +40,7 @@ def dispatcher(container: Container, sent: list[str]) -> Dispatcher:
         hooks="hooks",
         mail="mail",
         followers="followers",
+        billing="billing",
     )
     return Dispatcher(container.sessions, sent.append, tasks=names, lanes_per_worker=2)
 
@@ -103,6 +104,7 @@ class TestDispatch:
             ("UPDATE webhook_deliveries SET due_at = now() - interval '1 s'", "hooks"),
             ("UPDATE notifications SET mail_due_at = now() - interval '1 s'", "mail"),
             ("UPDATE social_accounts SET followers_due_at = now() - interval '1 s'", "followers"),
+            ("UPDATE billing_events SET due_at = clock_timestamp() - interval '1 s'", "billing"),
         ],
     )
     async def test_asks_for_other_work_once_it_is_due(
@@ -135,6 +137,10 @@ class TestDispatch:
             "INSERT INTO notifications (id, user_id, kind, dedupe_key, title, body, mail_due_at) "
             "VALUES (:user, :user, 'post.failed', '1', '', '', now() + interval '1 hour')",
             user=user.id,
+        )
+        await factory.execute(
+            "INSERT INTO billing_events (id, kind, is_live, payload, due_at) "
+            "VALUES ('evt_1', 'invoice.paid', false, '{}', now() + interval '1 minute')"
         )
         await dispatcher.dispatch()
         assert sent == []

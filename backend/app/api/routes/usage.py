@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 
 from fastapi import APIRouter
@@ -11,7 +12,7 @@ from app.api.problems import problems
 from app.domain.errors import InvalidToken, NotAuthenticated
 from app.domain.plans import month_after, month_of
 from app.schemas.usage import UsageMetricRead, UsageRead
-from app.services.entitlements import Entitlements
+from app.services.entitlements import Entitlements, Used
 
 router = APIRouter(prefix="/usage", tags=["usage"])
 
@@ -19,10 +20,15 @@ router = APIRouter(prefix="/usage", tags=["usage"])
 @router.get("", operation_id="usage_get", responses=problems(NotAuthenticated, InvalidToken))
 async def get_usage(user: CurrentUser, uow: ReadingUow, container: ContainerDep) -> UsageRead:
     """Return what is used up of the plan in this calendar month (UTC)."""
-    month = month_of(container.clock())
     used = await Entitlements(uow, container.clock).used(user.id)
+    return usage_read(user.plan, used, container.clock())
+
+
+def usage_read(plan: str, used: Sequence[Used], now: datetime) -> UsageRead:
+    """Return what is used up of a plan in the month of `now`."""
+    month = month_of(now)
     return UsageRead(
-        plan=user.plan,
+        plan=plan,
         period_start=datetime.combine(month, time(), UTC),
         period_end=datetime.combine(month_after(month), time(), UTC),
         metrics=[UsageMetricRead.model_validate(one) for one in used],

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Header, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from app.api.deps import ContainerDep, EventServiceDep
+from app.api.deps import BillingEventsDep, ContainerDep, EventServiceDep
 from app.api.problems import problems
-from app.domain.errors import InvalidPayload, InvalidRequest, InvalidSignature
+from app.domain.errors import InvalidPayload, InvalidRequest, InvalidSignature, WebhookSignatureInvalid
 from app.schemas.stores import PlatformEventAnswer
 from app.schemas.webhooks import DeletionAnswer, Received
 
@@ -62,6 +62,17 @@ async def receive_platform(
     counts once."""
     done = await container.platform_events.receive(await request.body(), x_platform_signature)
     return PlatformEventAnswer(status="ok", actions=done)
+
+
+@router.post(
+    "/stripe", operation_id="webhooks_receive_stripe", responses=problems(WebhookSignatureInvalid, InvalidPayload)
+)
+async def receive_stripe(
+    request: Request, events: BillingEventsDep, stripe_signature: str = Header("", max_length=2000)
+) -> Received:
+    """Take an event of Stripe, signed with STRIPE_WEBHOOK_SECRET. It only says where to look: the subscription is read
+    from Stripe afterwards. Sent twice, it counts once; kinds that are of no use are taken and dropped."""
+    return Received(new=await events.receive(await request.body(), stripe_signature))
 
 
 @router.post("/meta/deauthorize", operation_id="webhooks_meta_deauthorize", responses=problems(InvalidSignature))

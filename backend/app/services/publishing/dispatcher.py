@@ -34,6 +34,7 @@ EXISTS (
 ) AS stores,
 EXISTS (SELECT 1 FROM product_events WHERE handled_at IS NULL) AS product_events,
 EXISTS (SELECT 1 FROM content_queue WHERE generate_due_at <= clock_timestamp() AND batch_id IS NULL) AS captions,
+EXISTS (SELECT 1 FROM billing_events WHERE handled_at IS NULL AND due_at <= clock_timestamp()) AS billing,
 EXISTS (
     SELECT 1 FROM letter_requests
     WHERE due_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until < clock_timestamp())
@@ -66,6 +67,8 @@ _TIDY = (
     "DELETE FROM auth_sessions WHERE expires_at < now() - interval '30 days'",
     "DELETE FROM connection_choices WHERE expires_at < now()",
     "DELETE FROM inbound_events WHERE handled_at < now() - interval '30 days'",
+    "DELETE FROM billing_events WHERE handled_at < now() - interval '60 days'",
+    "DELETE FROM checkouts WHERE created_at < now() - interval '400 days' AND status <> 'open'",
     "DELETE FROM product_events WHERE handled_at < now() - interval '90 days'",
     "DELETE FROM sync_runs WHERE finished_at < now() - interval '30 days' AND id NOT IN "
     "(SELECT DISTINCT ON (connection_id, counts ->> 'kind') id FROM sync_runs "
@@ -102,6 +105,7 @@ class TaskNames:
     hooks: str
     mail: str
     followers: str
+    billing: str
 
 
 class Dispatcher:
@@ -126,6 +130,7 @@ class Dispatcher:
         hints += [self._tasks.letters] * row.letters + [self._tasks.erasures] * row.erasures
         hints += [self._tasks.hand_on] * row.happenings + [self._tasks.hooks] * row.hooks
         hints += [self._tasks.mail] * row.mail + [self._tasks.followers] * row.followers
+        hints += [self._tasks.billing] * row.billing
         for hint in hints:
             await asyncio.to_thread(self._send, hint)
 

@@ -1,0 +1,1 @@
+"""Buying plans: checkout and portal, what the payment provider reports, and what time alone changes."""
