@@ -21,6 +21,12 @@ from sandbox.meta.dialect import GraphDialect
 from sandbox.pages import Pages
 from sandbox.records import PLATFORMS
 from sandbox.settings import Settings
+from sandbox.stripe.book import Book
+from sandbox.stripe.control import StripeControl
+from sandbox.stripe.dialect import StripeDialect
+from sandbox.stripe.events import WATCH_SECONDS, Events
+from sandbox.stripe.life import tick
+from sandbox.stripe.pages import StripePages
 from sandbox.tiktok.dialect import TikTokDialect
 from sandbox.tiktok.publishing import pull_media
 from sandbox.webhooks import Webhooks
@@ -42,13 +48,17 @@ class App:
         self.sandbox = Sandbox(settings)
         self.webhooks = Webhooks(self.sandbox)
         self.mailbox = Mailbox(self.sandbox)
-        self.control = Control(self.sandbox, self.webhooks, self.mailbox)
+        self.stripe_events = Events(self.sandbox)
+        self.stripe = Book(self.sandbox, self.stripe_events)
+        self.control = Control(self.sandbox, self.webhooks, self.mailbox, StripeControl(self.stripe))
         self.pages = Pages(self.sandbox, self.mailbox)
+        self.stripe_pages = StripePages(self.stripe, self.pages)
         self.dialects: dict[str, Dialect] = {
             "instagram": GraphDialect("instagram", resolve_instagram),
             "facebook": GraphDialect("facebook", resolve_facebook),
             "tiktok": TikTokDialect(),
             "claude": ClaudeDialect(),
+            "stripe": StripeDialect(self.stripe),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +71,9 @@ class App:
         dialect = self.dialects.get(parts[1])
         if dialect is not None and len(parts) > 2:
             platform = next((name for name in PLATFORMS if name == dialect.name), None)
-            if parts[2] == "www" and platform is not None:
+            if parts[1] == "stripe" and parts[2] != "v1":
+                await self.stripe_pages(scope, receive, send)
+            elif parts[2] == "www" and platform is not None:
                 await self.pages.consent(platform, scope, receive, send)
             else:
                 await self._platform_call(dialect, scope, receive, send)
@@ -136,14 +148,28 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": f"SANDBOX_SMTP_PORT {port}: {error.strerror}"})
             return
         self._resume()
-        watch = asyncio.get_running_loop().create_task(self.webhooks.watch())
+        loop = asyncio.get_running_loop()
+        watches = [loop.create_task(work) for work in (self.webhooks.watch(), self._watch_stripe())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        watch.cancel()
+        for watch in watches:
+            watch.cancel()
+        await self.stripe_events.close()
         await self.mailbox.close()
         await self.webhooks.close()
         await self.sandbox.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _watch_stripe(self) -> None:
+        """Let time pass at Stripe and send its events, again and again."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                tick(self.stripe)
+                self.stripe_events.send_due(self.stripe)
+            except Exception:
+                logger.exception("sandbox.stripe_failed")
+            self.sandbox.store.flush()
 
     def _resume(self) -> None:
         """Take up downloads that the last run did not finish."""

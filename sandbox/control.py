@@ -16,6 +16,8 @@ from sandbox.mailbox import Mailbox
 from sandbox.personas import create_persona
 from sandbox.published import published
 from sandbox.records import PLATFORMS, Persona, Platform
+from sandbox.stripe.control import StripeControl
+from sandbox.stripe.life import tick
 from sandbox.webhooks import Webhooks
 from sandbox.wire import Answer, ok, read_body, send_answer
 
@@ -51,10 +53,11 @@ class ControlError(Exception):
 class Control:
     """Routes and answers control calls."""
 
-    def __init__(self, sandbox: Sandbox, webhooks: Webhooks, mailbox: Mailbox) -> None:
+    def __init__(self, sandbox: Sandbox, webhooks: Webhooks, mailbox: Mailbox, stripe: StripeControl) -> None:
         self.sandbox = sandbox
         self.webhooks = webhooks
         self.mailbox = mailbox
+        self.stripe = stripe
         self._routes: dict[tuple[str, str], Callable[[dict[str, Any], str], Awaitable[Answer]]] = {
             ("GET", "health"): self._health,
             ("POST", "consent"): self._consent,
@@ -74,6 +77,7 @@ class Control:
             ("GET", "mail"): self._mail,
             ("DELETE", "mail"): self._clear_mail,
             ("POST", "reset"): self._reset,
+            **stripe.routes,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -209,6 +213,7 @@ class Control:
             raise ControlError("advance_seconds must be a number, 0 or more")
         self.sandbox.clock.offset += seconds
         self.sandbox.save_meta()
+        tick(self.stripe.book)
         return await self._clock({}, base_url)
 
     async def _accounts(self, _values: dict[str, Any], _base_url: str) -> Answer:

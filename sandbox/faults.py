@@ -62,6 +62,14 @@ class Knobs:
     enforce_rate_limits: bool = True
     scrape_external_links: bool = False
     """Also fetch links on hosts other than this machine; off, they are taken to be readable."""
+    stripe_webhook_copies: int = 1
+    """How often each event is sent to an endpoint, taken or not."""
+    stripe_webhook_delay_seconds: float = 0.0
+    """Each event waits up to this long, by chance: that also puts them into another order."""
+    stripe_webhook_hold: bool = False
+    """Events wait until this is off again."""
+    stripe_after_retries: str = "canceled"
+    """What becomes of a subscription whose last payment attempt failed: `canceled` or `unpaid`."""
     seed: int | None = None
 
     def change(self, values: dict[str, Any]) -> None:
@@ -83,6 +91,7 @@ class Knobs:
 _CHOICES = {
     "republish": ("error", "same_id"),
     "envelope": ("flat", "data"),
+    "stripe_after_retries": ("canceled", "unpaid"),
     "facebook_status_spelling": ("complete", "completed"),
 }
 

@@ -193,6 +193,10 @@ class Pages:
     def _missing(self, detail: str) -> Response:
         return self._render("problem.html", status=404, heading="Not found", detail=detail)
 
+    def render(self, name: str, *, status: int = 200, **values: Any) -> Response:
+        """Render a template of ours."""
+        return self._render(name, status=status, **values)
+
     def _render(self, name: str, *, status: int = 200, **values: Any) -> Response:
         return HTMLResponse(self._templates.get_template(name).render(**values), status)
 

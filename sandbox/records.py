@@ -227,6 +227,15 @@ class Post:
 
 
 @dataclass(slots=True, kw_only=True)
+class StripeThing:
+    """An object of Stripe's, or the answer that an idempotency key replays."""
+
+    id: str
+    kind: str
+    body: dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
 class Comment:
     """What somebody wrote under a post."""
 

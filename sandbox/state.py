@@ -22,6 +22,7 @@ from sandbox.records import (
     Platform,
     Post,
     Publish,
+    StripeThing,
     Token,
     Video,
 )
@@ -129,6 +130,7 @@ class State:
         self.posts = Collection(store, "post", Post, lambda r: r.key)
         self.comments = Collection(store, "comment", Comment, lambda r: r.id)
         self.mails = Collection(store, "mail", Mail, lambda r: r.id)
+        self.stripe = Collection(store, "stripe", StripeThing, lambda r: r.id)
         self._timelines: dict[str, list[Post]] = {}
         for post in sorted(self.posts, key=lambda p: p.published_at):
             self._timelines.setdefault(f"{post.platform}:{post.account_id}", []).append(post)

@@ -37,7 +37,9 @@ from factories.servers import (  # noqa: E402
     smtp_port_of,
 )
 from factories.stage import MakeWorker, Stage, impatient  # noqa: E402
+from factories.till import KEY, Till, set_up  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
+from pydantic import SecretStr  # noqa: E402
 
 from app.composition import Container, build_container  # noqa: E402
 from app.main import create_app  # noqa: E402
@@ -330,6 +332,32 @@ async def stage(
     built = Stage(rows, sandbox, clock, settings)
     yield built
     await built.close()
+
+
+@pytest.fixture
+async def till(
+    rows: Factory,
+    sandbox: Sandbox,
+    settings: Settings,
+    make_worker: MakeWorker,
+    app: FastAPI,
+    real_client: httpx.AsyncClient,
+) -> AsyncIterator[Till]:
+    """The sandbox's Stripe, set up; the API sells there. Its events wait for the test to deliver them."""
+    base = f"{settings.sandbox_base}/stripe"
+    sandbox.knobs(stripe_webhook_hold=True)
+    done = await set_up(base, "http://127.0.0.1:9/api/v1/webhooks/stripe")
+    assert done.webhook_secret is not None
+    container = make_worker(
+        "seller",
+        stripe_secret_key=SecretStr(KEY),
+        stripe_webhook_secret=SecretStr(done.webhook_secret),
+        stripe_api_base=base,
+    )
+    app.state.container = container
+    built = Till(container, real_client, sandbox, rows, done.webhook_secret)
+    yield built
+    built.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import demo, keys, plan, status, tour
+from app.cli import billing, demo, keys, plan, status, tour
 
 app = typer.Typer(
     help="Social media automation for small shops. Every command talks to a running PostPilot (`make start`).",
@@ -15,5 +15,6 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("tour")(tour.tour)
 app.command("plan")(plan.plan)
+app.command("billing-setup")(billing.billing_setup)
 app.command("status")(status.status)
 app.add_typer(keys.app, name="keys")
