@@ -26,6 +26,7 @@ GRANTING = frozenset({"trialing", "active", PAST_DUE})
 NOT_ENDED = GRANTING | {"incomplete", "unpaid", "paused"}
 """Statuses in which there is something to change, to pay or to cancel."""
 ENDED = frozenset({CANCELED, "incomplete_expired", NONE})
+"""Statuses in which nothing is left to change."""
 
 GRACE = timedelta(days=7)
 """How long a plan is kept after a payment has failed. The same time stands in `user_repository.py`."""
@@ -33,7 +34,7 @@ GRACE = timedelta(days=7)
 _UNKNOWN = 3
 """Rank of a status that nobody knows yet: more than one that gives nothing, less than one that gives a plan."""
 _RANK = {"active": 6, "trialing": 5, PAST_DUE: 4, "unpaid": 2, "paused": 2, "incomplete": 1}
-_RANK |= dict.fromkeys(ENDED | {"incomplete_expired"}, 0)
+_RANK |= dict.fromkeys(ENDED, 0)
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,9 @@ class StripePayments:
     async def cancel_at_period_end(self, subscription_id: str) -> None:
         await self.call(lambda v1: v1.subscriptions.update_async(subscription_id, {"cancel_at_period_end": True}))
 
+    async def cancel_now(self, subscription_id: str) -> None:
+        await self.call(lambda v1: v1.subscriptions.cancel_async(subscription_id))
+
     async def keep(self, subscription: Bought) -> None:
         # A portal's cancellation is a date, an API's is a flag; each is taken back in its own way (stripe.md §7).
         change: dict[str, Any] = {"cancel_at_period_end": False} if subscription.cancels_by_flag else {"cancel_at": ""}

@@ -58,6 +58,10 @@ class PortalRead(Read):
     mode: BillingMode
 
 
+class ChangeBody(Body):
+    plan: Tier = Field(examples=["enterprise"])
+
+
 class ConfirmBody(Body):
     session_id: Annotated[str, StringConstraints(min_length=1, max_length=255), Storable] = Field(
         examples=["cs_test_a1B2"]
@@ -86,6 +90,13 @@ class SubscriptionRead(Read):
     """Where what is owed can be paid."""
     created_at: datetime
     updated_at: datetime
+
+
+class ChangeRead(Read):
+    portal_url: str | None
+    """Where the change is confirmed; null in test mode, where it has been made."""
+    mode: BillingMode
+    subscription: SubscriptionRead | None
 
 
 class ConfirmRead(Read):

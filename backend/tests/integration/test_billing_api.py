@@ -130,6 +130,17 @@ class TestOverview:
         }  # fmt: skip
 
 
+class TestChange:
+    async def test_is_made_at_once(self, client: httpx.AsyncClient, free: MadeUser) -> None:
+        for plan, code in (("free", "plan_not_for_sale"), ("pro", "no_subscription")):
+            assert problem(await client.post("/billing/change", json={"plan": plan})) == (400, code)
+        await buy(client)
+        for plan in ("enterprise", "pro"):
+            changed = ok(await client.post("/billing/change", json={"plan": plan}))
+            assert (changed["portal_url"], changed["mode"], changed["subscription"]["plan"]) == (None, "test", plan)
+            assert ok(await client.get("/auth/me"))["plan"] == plan
+
+
 class TestCancel:
     async def test_and_resume_change_nothing_but_the_end(
         self, client: httpx.AsyncClient, free: MadeUser, api_clock: SteerableClock

@@ -19,6 +19,7 @@ from factories.till import DECLINED, FAILS_LATER, KEY, Till, expected, set_up
 
 from app.composition import Container
 from app.domain.billing import Bought
+from app.domain.errors import PaymentsUnavailable
 from app.settings import Settings
 
 
@@ -213,12 +214,43 @@ class TestCancel:
             await till.deliver_all()
             assert ok(await till.client.get("/billing/current"))["cancels_at"] is None
 
+    async def test_a_change_is_confirmed_on_the_portal(self, till: Till) -> None:
+        await till.buyer()
+        await till.buy()
+        await till.deliver_all()
+        changed = ok(await till.client.post("/billing/change", json={"plan": "enterprise"}))
+        assert "/stripe/portal/" in changed["portal_url"]
+        assert (changed["mode"], changed["subscription"]["plan"]) == ("stripe", "pro")
+
     async def test_repeated_changes_nothing(self, till: Till) -> None:
         await till.buyer()
         await till.buy()
         await till.deliver_all()
         assert ok(await till.client.post("/billing/cancel")) == ok(await till.client.post("/billing/cancel"))
         assert till.sandbox.calls("stripe.subscription_update") == 1
+
+    async def test_of_what_has_ended_there(self, till: Till) -> None:
+        await till.buyer()
+        for verb in ("cancel", "resume"):
+            await till.buy()
+            await till.deliver_all()
+            till.api("DELETE", f"subscriptions/{till.objects('subscription')[0]['id']}")  # no webhook has come
+            assert (await till.plan())[0] == "pro"
+            assert problem(await till.client.post(f"/billing/{verb}")) == (400, "no_subscription")
+            assert await till.plan() == ("free", None)
+
+    async def test_of_everything_before_an_account_is_deleted(self, till: Till) -> None:
+        user = await till.buyer()
+        await till.container.billing_desk.close(user.id)
+        await till.buy()
+        await till.deliver_all()
+        till.sandbox.fault("stripe.subscription_cancel", "drop_before", times=3)
+        with pytest.raises(PaymentsUnavailable):
+            await till.container.billing_desk.close(user.id)
+        for _ in range(2):
+            await till.container.billing_desk.close(user.id)
+        assert [one["status"] for one in till.objects("subscription")] == ["canceled"]
+        assert await till.plan() == ("free", None)
 
     async def test_of_nothing(self, till: Till) -> None:
         await till.buyer()
@@ -427,6 +459,21 @@ class TestWorking:
         assert [result for result in results if result is not None and "overtaken" not in str(result)] == []
         await till.deliver_all()
         assert await till.plan() == expected(till.objects("subscription")) == ("enterprise", "trialing")
+
+    async def test_an_odd_answer_keeps_nobody_else_waiting(self, till: Till) -> None:
+        await till.buyer()
+        await till.buy()
+        await till.buyer()
+        await till.buy("enterprise")
+        for event in till.events():
+            await till.deliver(event)
+        odd = {"object": "list", "data": [{"id": "sub_1", "object": "subscription"}]}
+        till.sandbox.fault("stripe.subscription_list", "error_after", status=200, body=odd)
+        assert await till.container.billing_events.work() == 3
+        await till.rows.execute("UPDATE billing_events SET due_at = clock_timestamp() WHERE handled_at IS NULL")
+        assert await till.container.billing_events.work() == 3
+        plans = await till.rows.execute("SELECT plan FROM subscriptions ORDER BY plan")
+        assert [row.plan for row in plans] == ["enterprise", "pro"]
 
 
 class TestReconciliation:

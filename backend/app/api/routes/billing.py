@@ -21,6 +21,8 @@ from app.domain.errors import (
 from app.domain.plans import CURRENCY, PLANS, Plan
 from app.schemas.billing import (
     BillingOverviewRead,
+    ChangeBody,
+    ChangeRead,
     CheckoutBody,
     CheckoutRead,
     ConfirmBody,
@@ -92,6 +94,16 @@ async def get_overview(user: CurrentUser, desk: BillingDeskDep, container: Conta
             "usage": usage_read(found.current_plan, found.used, container.clock()),
         }
     )
+
+
+@router.post(
+    "/change", operation_id="billing_change", responses=problems(*AUTH, PlanNotForSale, NoSubscription, *PROVIDER)
+)
+async def change_plan(body: ChangeBody, user: CurrentUser, desk: BillingDeskDep) -> ChangeRead:
+    """Move a subscription to another plan. It is confirmed on the payment provider's portal: a larger plan at once, a
+    smaller one when the period ends. In test mode it is made at once."""
+    portal_url, found = await desk.change(user.id, body.plan)
+    return ChangeRead.model_validate({"portal_url": portal_url, "mode": desk.mode, "subscription": found})
 
 
 @router.post("/cancel", operation_id="billing_cancel", responses=problems(*AUTH, NoSubscription, *PROVIDER))

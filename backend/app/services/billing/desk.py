@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.db.engine import Sessions
 from app.db.unit_of_work import Send, unit_of_work
-from app.domain.billing import GRACE, STRIPE, TEST
-from app.domain.errors import NoSubscription
-from app.domain.plans import plan_of
+from app.domain.billing import ENDED, GRACE, STRIPE, TEST, Bought, Held
+from app.domain.errors import NoSubscription, PlanNotForSale
+from app.domain.plans import PLANS, plan_of
 from app.kit.clock import Clock
-from app.payments.base import Payments
+from app.payments.base import NotThere, Payments
 from app.repositories.billing_repository import BillingRepository, SubscriptionRow
 from app.repositories.user_repository import UserRepository
 from app.services.billing.errors import told
@@ -113,14 +115,12 @@ class BillingDesk:
         Raises `NoSubscription`, `PaymentsUnavailable`."""
         row = await self._required(user_id)
         if row.held.mode == TEST:
-            return await self._change_test(user_id, is_ending=True)
-        assert self._payments is not None
-        assert self._sync is not None
+            return await self._change_test(user_id, lambda held, end: replace(held, cancels_at=end))
         with told("cancel"):
-            if row.held.cancels_at is None:
-                await self._payments.cancel_at_period_end(str(row.held.external_subscription_id))
-            await self._sync.sync(user_id)
-        return await self.current(user_id)
+            payments, found = await self._theirs(user_id, row)
+            if found.cancels_at is None:
+                await payments.cancel_at_period_end(found.id)
+            return await self._read_again(user_id)
 
     async def resume(self, user_id: UUID) -> Standing | None:
         """Take a cancellation back while the subscription has not ended. Repeated, it changes nothing.
@@ -128,15 +128,39 @@ class BillingDesk:
         Raises `NoSubscription`, `PaymentsUnavailable`."""
         row = await self._required(user_id)
         if row.held.mode == TEST:
-            return await self._change_test(user_id, is_ending=False)
-        assert self._payments is not None
-        assert self._sync is not None
+            return await self._change_test(user_id, lambda held, _end: replace(held, cancels_at=None))
         with told("resume"):
-            found = await self._payments.subscription(str(row.held.external_subscription_id))
-            if found is not None and found.cancels_at is not None:
-                await self._payments.keep(found)
+            payments, found = await self._theirs(user_id, row)
+            if found.cancels_at is not None:
+                await payments.keep(found)
+            return await self._read_again(user_id)
+
+    async def change(self, user_id: UUID, plan: str) -> tuple[str | None, Standing | None]:
+        """Move to another plan: in test mode at once, else on the portal, whose address is returned.
+
+        Raises `PlanNotForSale`, `NoSubscription`, `PaymentsUnavailable`, `PaymentsMisconfigured`."""
+        if not PLANS[plan].price_monthly_cents:
+            raise PlanNotForSale("Cancel your subscription to go back to the free plan: POST /api/v1/billing/cancel.")
+        row = await self._required(user_id)
+        if row.held.mode == TEST:
+            return None, await self._change_test(user_id, lambda held, _end: replace(held, plan=plan, cancels_at=None))
+        return await self.portal(user_id), _standing(row)
+
+    async def close(self, user_id: UUID) -> None:
+        """End everything a user pays for, now: for somebody whose account is about to be deleted.
+
+        Raises `PaymentsUnavailable`; then something may still be paid for, and the account has to stay."""
+        async with unit_of_work(self._sessions) as uow:
+            row = await BillingRepository(uow.session).find(user_id)
+        customer_id = row.held.external_customer_id if row else None
+        if self._payments is None or self._sync is None or customer_id is None:
+            return
+        with told("close"):
+            for found in await self._payments.subscriptions_of(customer_id):
+                if found.status not in ENDED:
+                    with suppress(NotThere):
+                        await self._payments.cancel_now(found.id)
             await self._sync.sync(user_id)
-        return await self.current(user_id)
 
     async def _required(self, user_id: UUID) -> SubscriptionRow:
         async with unit_of_work(self._sessions) as uow:
@@ -147,15 +171,30 @@ class BillingDesk:
             raise NoSubscription
         return row
 
-    async def _change_test(self, user_id: UUID, *, is_ending: bool) -> Standing | None:
+    async def _theirs(self, user_id: UUID, row: SubscriptionRow) -> tuple[Payments, Bought]:
+        """Return the subscription as the provider has it now. Raises `NoSubscription` when it has ended there."""
+        assert self._payments is not None
+        found = await self._payments.subscription(str(row.held.external_subscription_id))
+        if found is None or found.status in ENDED:
+            await self._read_again(user_id)
+            raise NoSubscription
+        return self._payments, found
+
+    async def _read_again(self, user_id: UUID) -> Standing | None:
+        assert self._sync is not None
+        await self._sync.sync(user_id)
+        return await self.current(user_id)
+
+    async def _change_test(self, user_id: UUID, change: Callable[[Held, datetime], Held]) -> Standing | None:
+        """Change a subscription in test mode, given when its period ends."""
         async with unit_of_work(self._sessions, self._send) as uow:
             billing = BillingRepository(uow.session)
             await UserRepository(uow.session).lock(user_id)
             row = await billing.find(user_id, for_update=True)
             if row is None or row.held.mode != TEST or not row.held.is_current:
                 raise NoSubscription
-            ends = row.held.current_period_end or self._clock()
-            held = replace(row.held, current_period_end=ends, cancels_at=ends if is_ending else None)
+            end = row.held.current_period_end or self._clock()
+            held = change(replace(row.held, current_period_end=end), end)
             await PlanService(uow, self._clock, late_grace=self._late_grace).write(user_id, held)
             return _standing(await billing.find(user_id))
 

@@ -118,7 +118,11 @@ class BillingEvents:
         try:
             await self._sync.sync(user_id, customers=customers, subscriptions=subscriptions)
         except PaymentError as error:
-            return await self._put_off(events, error)
+            return await self._put_off(events, f"{type(error).__name__} {error.detail}")
+        except Exception as error:
+            # An answer of a form that nobody has seen yet must not keep the events of others waiting.
+            log.exception("billing.not_understood", user_id=str(user_id))
+            return await self._put_off(events, type(error).__name__)
         done = 0
         for event in events:
             done += await self._finish(user_id, event)
@@ -154,7 +158,7 @@ class BillingEvents:
             log.error("billing.orphan", event_id=event.id, kind=event.kind)
         return done
 
-    async def _put_off(self, events: list[OpenEvent], error: PaymentError) -> int:
+    async def _put_off(self, events: list[OpenEvent], reason: str) -> int:
         done = 0
         for event in events:
             async with unit_of_work(self._sessions) as uow:
@@ -164,7 +168,7 @@ class BillingEvents:
                     continue
                 done += await billing.finish_event(event, "given_up")
             log.error("billing.given_up", event_id=event.id, kind=event.kind)
-        log.warning("billing.put_off", error=type(error).__name__, detail=error.detail, events=len(events))
+        log.warning("billing.put_off", reason=reason, events=len(events))
         return done
 
 

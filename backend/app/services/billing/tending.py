@@ -65,6 +65,9 @@ class BillingTending:
             except PaymentError as error:
                 log.warning("billing.not_reconciled", user_id=str(user_id), detail=error.detail)
                 return False
+            except Exception:  # an answer of a form that nobody has seen yet: the others are read all the same
+                log.exception("billing.not_understood", user_id=str(user_id))
+                return False
         return True
 
     async def _end_grace(self, user_id: UUID) -> None:
