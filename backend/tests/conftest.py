@@ -10,6 +10,7 @@ import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,22 @@ def public_api(settings: Settings, app: FastAPI) -> Iterator[str]:
     _keep_events()
     with running_app(served, int(settings.public_base.rpartition(":")[2])) as url:
         yield url
+
+
+ServeApi = Callable[..., str]
+
+
+@pytest.fixture
+def serve_api(settings: Settings, app: FastAPI) -> Iterator[ServeApi]:
+    """Return a function that serves one more API, on the committed data, with some settings of its own."""
+    with ExitStack() as stack:
+
+        def serve(port: int, **changes: Any) -> str:
+            served = create_app(settings.model_copy(update=changes))
+            _keep_events()
+            return stack.enter_context(running_app(served, port))
+
+        yield serve
 
 
 @pytest.fixture

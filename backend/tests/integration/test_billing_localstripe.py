@@ -7,13 +7,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from factories.answers import ok
-from factories.api_process import ApiProcess
 from factories.localstripe import LocalStripe, running_localstripe
 from factories.make import Factory, MadeUser
 from factories.servers import free_port
@@ -21,7 +19,6 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.composition import Container
-from app.settings import Settings
 
 SECRET = "whsec_of_the_tests"
 GOOD, FAILS_LATER = "4242424242424242", "4000000000000341"
@@ -48,20 +45,12 @@ async def seller(foreign: LocalStripe, make_worker: Any, app: FastAPI, real_clie
 
 
 @pytest.fixture
-def api(settings: Settings, foreign: LocalStripe, tmp_path: Path) -> Iterator[ApiProcess]:
-    """An API of its own process, to which the events are sent."""
-    port = free_port()
-    process = ApiProcess(
-        settings,
-        port,
-        tmp_path / "api.log",
-        STRIPE_SECRET_KEY="sk_test_local",
-        STRIPE_WEBHOOK_SECRET=SECRET,
-        STRIPE_API_BASE=foreign.url,
-    )
-    foreign.call("POST", "/_config/webhooks/ours", {"url": f"{process.url}/api/v1/webhooks/stripe", "secret": SECRET})
-    yield process
-    process.stop()
+def api(seller: Container, foreign: LocalStripe, serve_api: Callable[..., str]) -> str:
+    """The address of an API to which the events are sent."""
+    names = ("stripe_secret_key", "stripe_webhook_secret", "stripe_api_base")
+    url = serve_api(free_port(), **{name: getattr(seller.settings, name) for name in names})
+    foreign.call("POST", "/_config/webhooks/ours", {"url": f"{url}/api/v1/webhooks/stripe", "secret": SECRET})
+    return url
 
 
 async def subscribe(
@@ -93,7 +82,7 @@ async def work_until(seller: Container, rows: Factory, kinds: set[str]) -> None:
 
 
 async def test_the_life_of_a_subscription(
-    seller: Container, foreign: LocalStripe, api: ApiProcess, rows: Factory, real_client: httpx.AsyncClient
+    seller: Container, foreign: LocalStripe, api: str, rows: Factory, real_client: httpx.AsyncClient
 ) -> None:
     user = await rows.user(plan="free")
     real_client.headers.update(user.headers)
@@ -126,7 +115,7 @@ async def test_the_life_of_a_subscription(
 
 
 async def test_a_payment_that_fails_afterwards_ends_the_plan(
-    seller: Container, foreign: LocalStripe, api: ApiProcess, rows: Factory, real_client: httpx.AsyncClient
+    seller: Container, foreign: LocalStripe, api: str, rows: Factory, real_client: httpx.AsyncClient
 ) -> None:
     user = await rows.user(plan="free")
     real_client.headers.update(user.headers)
@@ -140,7 +129,7 @@ async def test_a_payment_that_fails_afterwards_ends_the_plan(
 
 
 async def test_a_first_payment_that_fails_gives_nothing(
-    seller: Container, foreign: LocalStripe, api: ApiProcess, rows: Factory, real_client: httpx.AsyncClient
+    seller: Container, foreign: LocalStripe, api: str, rows: Factory, real_client: httpx.AsyncClient
 ) -> None:
     user = await rows.user(plan="free")
     real_client.headers.update(user.headers)

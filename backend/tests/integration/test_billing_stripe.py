@@ -7,15 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from factories.answers import detail, ok, problem
-from factories.api_process import ApiProcess
 from factories.servers import free_port
-from factories.till import DECLINED, FAILS_LATER, KEY, Till, expected, set_up
+from factories.till import DECLINED, FAILS_LATER, Till, expected, set_up
 
 from app.composition import Container
 from app.domain.billing import Bought
@@ -316,9 +314,9 @@ class TestWebhook:
         assert [one["event"] for one in logged if one["log_level"] == "error"] == ["billing.orphan"]
 
     async def test_comes_from_the_sandbox_itself_twice_late_and_until_it_is_taken(
-        self, till: Till, settings: Settings, tmp_path: Path
+        self, till: Till, serve_api: Callable[..., str]
     ) -> None:
-        """First nobody listens; then an API of its own process takes what is sent again, twice and in any order."""
+        """First nobody listens; then an API takes what is sent again, twice and in any order."""
         port = free_port()
         (endpoint,) = till.objects("webhook_endpoint")
         address = {"url": f"http://127.0.0.1:{port}/api/v1/webhooks/stripe"}
@@ -330,19 +328,9 @@ class TestWebhook:
         sent = 2 * 3  # customer.created was not asked for
         await _until(lambda: sum(sum(item["tries"]) for item in till.deliveries()["items"]) >= sent)
         assert till.deliveries()["open"] == sent
-        api = ApiProcess(
-            settings,
-            port,
-            tmp_path / "api.log",
-            STRIPE_SECRET_KEY=KEY,
-            STRIPE_WEBHOOK_SECRET=till.secret,
-            STRIPE_API_BASE=f"{settings.sandbox_base}/stripe",
-        )
-        try:
-            till.release()
-            await _until(lambda: till.deliveries()["open"] == 0)
-        finally:
-            api.stop()
+        serve_api(port, **_stripe(till))
+        till.release()
+        await _until(lambda: till.deliveries()["open"] == 0)
         assert await till.rows.count("billing_events") == 3
         assert await till.plan() == ("free", None)
         assert await till.container.billing_events.work() == 3
