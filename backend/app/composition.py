@@ -316,7 +316,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         letters=LetterWork(sessions=sessions, mailer=mailer, dashboard_base=settings.dashboard_base, clock=clock),
         tokens=tokens,
         accounts=accounts,
-        erasure=Erasure(sessions=sessions, accounts=accounts, farewells=(), send=send),
+        erasure=Erasure(sessions=sessions, accounts=accounts, farewells=(desk.close,), send=send),
         export=PersonalExport(reading=make_reading_sessions(engine), store=store, clock=clock),
         ai_books=books,
         payments=payments,

@@ -17,7 +17,6 @@ from factories.till import DECLINED, FAILS_LATER, Till, expected, set_up
 
 from app.composition import Container
 from app.domain.billing import Bought
-from app.domain.errors import PaymentsUnavailable
 from app.settings import Settings
 
 
@@ -237,18 +236,18 @@ class TestCancel:
             assert problem(await till.client.post(f"/billing/{verb}")) == (400, "no_subscription")
             assert await till.plan() == ("free", None)
 
-    async def test_of_everything_before_an_account_is_deleted(self, till: Till) -> None:
-        user = await till.buyer()
-        await till.container.billing_desk.close(user.id)
+    async def test_of_everything_before_an_account_is_erased(self, till: Till) -> None:
+        await till.buyer()
         await till.buy()
         await till.deliver_all()
+        await till.rows.execute("UPDATE users SET erase_due_at = now() - interval '1 s'")
         till.sandbox.fault("stripe.subscription_cancel", "drop_before", times=3)
-        with pytest.raises(PaymentsUnavailable):
-            await till.container.billing_desk.close(user.id)
-        for _ in range(2):
-            await till.container.billing_desk.close(user.id)
+        assert await till.container.erasure.work() == 0  # something would still be paid for
+        assert await till.rows.count("users") == 1
+        await till.rows.execute("UPDATE users SET erase_due_at = now() - interval '1 s'")
+        assert await till.container.erasure.work() == 1
         assert [one["status"] for one in till.objects("subscription")] == ["canceled"]
-        assert await till.plan() == ("free", None)
+        assert await till.rows.count("subscriptions") == 0
 
     async def test_of_nothing(self, till: Till) -> None:
         await till.buyer()

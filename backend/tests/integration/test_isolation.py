@@ -45,11 +45,13 @@ OPEN = {
     ("GET", "/accounts/oauth/{platform}/callback"),
     ("OPTIONS", "/media/uploads"),
     ("GET", "/platforms"),
+    ("GET", "/billing/plans"),
     ("GET", "/webhooks/meta"),
     ("POST", "/webhooks/meta"),
     ("POST", "/webhooks/meta/deauthorize"),
     ("POST", "/webhooks/meta/data-deletion"),
     ("POST", "/webhooks/tiktok"),
+    ("POST", "/webhooks/stripe"),
     ("POST", "/webhooks/platform-events"),
 }
 """What needs no sign-in: it has a proof of its own (a password, a link, a signature) or tells nothing of anybody."""

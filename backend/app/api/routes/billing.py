@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api.deps import BillingDeskDep, CheckoutsDep, ContainerDep, CurrentUser
+from app.api.deps import BillingDeskDep, CheckoutsDep, ContainerDep, SignedInUser
 from app.api.problems import problems
 from app.api.routes.usage import usage_read
 from app.domain.errors import (
@@ -49,7 +49,7 @@ async def list_plans() -> list[PlanRead]:
     status_code=201,
     responses=problems(*AUTH, PlanNotForSale, AlreadySubscribed, *PROVIDER),
 )
-async def open_checkout(body: CheckoutBody, user: CurrentUser, checkouts: CheckoutsDep) -> CheckoutRead:
+async def open_checkout(body: CheckoutBody, user: SignedInUser, checkouts: CheckoutsDep) -> CheckoutRead:
     """Begin to buy a plan. Asked again while the page is open, it returns the same page, so that it cannot be paid
     twice. Without a payment provider the plan is active at once (`mode: "test"`)."""
     return CheckoutRead.model_validate(await checkouts.open(user, body.plan))
@@ -59,7 +59,7 @@ async def open_checkout(body: CheckoutBody, user: CurrentUser, checkouts: Checko
     "/confirm", operation_id="billing_confirm", responses=problems(*AUTH, CheckoutNotFound, NoSubscription, *PROVIDER)
 )
 async def confirm_checkout(
-    body: ConfirmBody, user: CurrentUser, checkouts: CheckoutsDep, desk: BillingDeskDep
+    body: ConfirmBody, user: SignedInUser, checkouts: CheckoutsDep, desk: BillingDeskDep
 ) -> ConfirmRead:
     """Ask the payment provider what became of a checkout, after the return from it. Nothing is granted for returning:
     only what the provider says counts."""
@@ -68,20 +68,20 @@ async def confirm_checkout(
 
 
 @router.post("/portal", operation_id="billing_portal", responses=problems(*AUTH, NoSubscription, *PROVIDER))
-async def open_portal(user: CurrentUser, desk: BillingDeskDep) -> PortalRead:
+async def open_portal(user: SignedInUser, desk: BillingDeskDep) -> PortalRead:
     """Return the page on which plan and card are changed and invoices lie; it works for a few minutes."""
     return PortalRead.model_validate({"portal_url": await desk.portal(user.id), "mode": desk.mode})
 
 
 @router.get("/current", operation_id="billing_current", responses=problems(*AUTH))
-async def get_current(user: CurrentUser, desk: BillingDeskDep) -> SubscriptionRead | None:
+async def get_current(user: SignedInUser, desk: BillingDeskDep) -> SubscriptionRead | None:
     """Return the subscription, or null where there is none (any more)."""
     found = await desk.current(user.id)
     return SubscriptionRead.model_validate(found) if found else None
 
 
 @router.get("/overview", operation_id="billing_overview", responses=problems(*AUTH))
-async def get_overview(user: CurrentUser, desk: BillingDeskDep, container: ContainerDep) -> BillingOverviewRead:
+async def get_overview(user: SignedInUser, desk: BillingDeskDep, container: ContainerDep) -> BillingOverviewRead:
     """Return plan, subscription and what is used up of the plan."""
     found = await desk.overview(user.id)
     return BillingOverviewRead.model_validate(
@@ -99,7 +99,7 @@ async def get_overview(user: CurrentUser, desk: BillingDeskDep, container: Conta
 @router.post(
     "/change", operation_id="billing_change", responses=problems(*AUTH, PlanNotForSale, NoSubscription, *PROVIDER)
 )
-async def change_plan(body: ChangeBody, user: CurrentUser, desk: BillingDeskDep) -> ChangeRead:
+async def change_plan(body: ChangeBody, user: SignedInUser, desk: BillingDeskDep) -> ChangeRead:
     """Move a subscription to another plan. It is confirmed on the payment provider's portal: a larger plan at once, a
     smaller one when the period ends. In test mode it is made at once."""
     portal_url, found = await desk.change(user.id, body.plan)
@@ -107,14 +107,14 @@ async def change_plan(body: ChangeBody, user: CurrentUser, desk: BillingDeskDep)
 
 
 @router.post("/cancel", operation_id="billing_cancel", responses=problems(*AUTH, NoSubscription, *PROVIDER))
-async def cancel_subscription(user: CurrentUser, desk: BillingDeskDep) -> SubscriptionRead | None:
+async def cancel_subscription(user: SignedInUser, desk: BillingDeskDep) -> SubscriptionRead | None:
     """Have the subscription end with its period; until then nothing changes."""
     found = await desk.cancel(user.id)
     return SubscriptionRead.model_validate(found) if found else None
 
 
 @router.post("/resume", operation_id="billing_resume", responses=problems(*AUTH, NoSubscription, *PROVIDER))
-async def resume_subscription(user: CurrentUser, desk: BillingDeskDep) -> SubscriptionRead | None:
+async def resume_subscription(user: SignedInUser, desk: BillingDeskDep) -> SubscriptionRead | None:
     """Take a cancellation back, as long as the subscription has not ended."""
     found = await desk.resume(user.id)
     return SubscriptionRead.model_validate(found) if found else None
