@@ -74,6 +74,17 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
             yield True, f"{name} is {'live' if identity else 'on the sandbox (no app credentials are set)'}"
     if any(identity for identity, _ in live.values()) and not settings.public_base.startswith("https://"):
         yield False, f"PUBLIC_URL is {settings.public_base}: platforms fetch media only from a public https address"
+    key, secret = settings.stripe_secret_key.get_secret_value(), settings.stripe_webhook_secret.get_secret_value()
+    if key and not secret:
+        yield False, "STRIPE_SECRET_KEY is set, STRIPE_WEBHOOK_SECRET is not. Run: ./postpilot billing-setup"
+    elif key:
+        yield True, "plans are paid for through Stripe"
+    else:
+        in_production = settings.environment == "production"
+        note = "anybody may take any plan, unpaid. Set STRIPE_SECRET_KEY." if in_production else "no Stripe key is set"
+        yield not in_production, f"plans are in test mode: {note}"
+    if settings.environment == "production" and not settings.smtp_host:
+        yield False, "SMTP_HOST is not set: mail goes to the sandbox's mailbox, and nobody gets it"
     kept = f"the bucket {settings.s3_bucket}" if settings.media_store == "s3" else "the data folder"
     yield True, f"uploaded files are kept in {kept}"
 

@@ -209,6 +209,33 @@ def subscription_notices(event_id: int, facts: Mapping[str, Any]) -> list[Notice
     return found
 
 
+def trial_ends(event_id: int, facts: Mapping[str, Any], zone: ZoneInfo) -> Notice:
+    """Return the notice of a trial whose end is near: what follows costs money, or stops."""
+    ends = facts.get("trial_ends_at")
+    day = f"on {datetime.fromisoformat(ends).astimezone(zone):%d %B %Y}" if ends else "in a few days"
+    return Notice(
+        NoticeKind.plan_changed,
+        f"trial:{ends or event_id}",
+        f"Your trial ends {day}",
+        "From then on your plan costs what it says, if you have left a way to pay. Without one you go on with Free: "
+        "nothing is deleted, and what has no place there waits.",
+        "/billing",
+        "See your plan",
+    )
+
+
+def payment_needs_you(event_id: int, facts: Mapping[str, Any]) -> Notice:
+    """Return the notice of a payment that the payer's bank wants confirmed."""
+    return Notice(
+        NoticeKind.payment_trouble,
+        f"payment:{facts.get('invoice_url') or event_id}",
+        "Your bank asks you to confirm a payment",
+        "Open the invoice under Billing and confirm the payment there; until then your plan is not paid.",
+        "/billing",
+        "Go to billing",
+    )
+
+
 def webhook_failing(endpoint_id: UUID, *, host: str, since: datetime, is_off: bool) -> Notice:
     """Return the notice of an address that takes no webhooks."""
     if is_off:

@@ -15,7 +15,9 @@ from factories.make import Factory, MadeUser
 from factories.servers import Sandbox
 
 from app.composition import Container
+from app.db.unit_of_work import unit_of_work
 from app.kit.ids import new_id
+from app.repositories.billing_repository import BillingRepository
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 MORNING = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)
@@ -169,6 +171,17 @@ class TestWhatIsTold:
             "You are on Pro now",
             "You are on Free now",
         ]
+
+    async def test_what_the_payment_provider_says_of_what_comes(
+        self, worker: Container, rows: Factory, user: MadeUser
+    ) -> None:
+        ends = datetime(2026, 12, 14, 23, 30, tzinfo=UTC)  # the 15th in Berlin
+        async with unit_of_work(worker.sessions) as uow:
+            billing = BillingRepository(uow.session)
+            for kind in ("trial_ends_soon", "trial_ends_soon", "action_required"):
+                await billing.tell(user.id, f"subscription.{kind}", {"trial_ends_at": ends, "invoice_url": None})
+        await worker.hand_on.work()
+        assert await titles(rows) == ["Your trial ends on 15 December 2026", "Your bank asks you to confirm a payment"]
 
     async def test_a_new_plan(self, worker: Container, rows: Factory) -> None:
         await rows.user(plan="pro")

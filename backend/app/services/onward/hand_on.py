@@ -91,6 +91,13 @@ class HandOn:
             found.append((event.user_id, notice))
         for event in by_kind.get("subscription.updated", ()):
             found += [(event.user_id, notice) for notice in notices.subscription_notices(event.id, event.facts)]
+        ending = by_kind.get("subscription.trial_ends_soon", [])
+        zones = await NoticeBook(uow).zones({event.user_id for event in ending}) if ending else {}
+        found += [(event.user_id, notices.trial_ends(event.id, event.facts, zones[event.user_id])) for event in ending]
+        found += [
+            (event.user_id, notices.payment_needs_you(event.id, event.facts))
+            for event in by_kind.get("subscription.action_required", ())
+        ]
         return found + await self._caption_notices(rows, uow, by_kind.get("queue.generated", []))
 
     async def _post_notices(
