@@ -293,10 +293,10 @@ class TestTables:
         ids=["spaces", "commas", "bars", "digits", "tags", "brackets", "columns", "scripts", "entities"],
     )
     def test_files_made_to_take_long_do_not(self, content: str) -> None:
-        begun = time.monotonic()
+        begun = time.process_time()
         with suppress(SourceUnreadable):
             read_table(content.encode())
-        assert time.monotonic() - begun < 3
+        assert time.process_time() - begun < 20  # under 1 s; what grows with the square of the length takes minutes
 
     def test_the_most_rows(self) -> None:
         rows = [b"id,title"] + [b"%d,Cup" % number for number in range(ROWS_MAX)]
