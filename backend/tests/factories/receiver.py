@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,12 +71,13 @@ class HookReceiver:
                 time.sleep(receiver.delay_seconds)
                 with receiver._lock:
                     receiver._running -= 1
-                self.send_response(status)
-                for name, value in receiver.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(receiver.says)))
-                self.end_headers()
-                self.wfile.write(receiver.says)
+                with suppress(ConnectionError):  # who has waited long enough hangs up
+                    self.send_response(status)
+                    for name, value in receiver.headers.items():
+                        self.send_header(name, value)
+                    self.send_header("Content-Length", str(len(receiver.says)))
+                    self.end_headers()
+                    self.wfile.write(receiver.says)
 
             def log_message(self, *_arguments: object) -> None:
                 pass

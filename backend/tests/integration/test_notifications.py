@@ -197,6 +197,21 @@ class TestWhatIsTold:
         assert await rows.count("notifications") == 30
         assert await rows.scalar("SELECT count(*) FROM user_events WHERE handled_at IS NULL") == 0
 
+    async def test_one_that_cannot_be_put_into_words_stops_no_other(
+        self, worker: Container, rows: Factory, user: MadeUser, logged: list[dict[str, Any]]
+    ) -> None:
+        account = await account_of(rows, user)
+        for _ in range(3):
+            await fails(rows, user, account)
+        await written(rows, user)
+        defect = await rows.scalar(
+            "UPDATE user_events SET facts = jsonb_set(facts, '{version}', '\"none\"') "
+            "WHERE kind = 'queue.generated' RETURNING id"
+        )
+        assert await worker.hand_on.work() == 4
+        assert await titles(rows) == ["Your post for Corner Cafe did not go out"] * 3
+        assert [event["event_id"] for event in logged if event["event"] == "happening.defect"] == [defect]
+
     async def test_killed_on_the_way_everything_is_handed_on_once(
         self, monkeypatch: pytest.MonkeyPatch, make_worker: Any, rows: Factory, user: MadeUser
     ) -> None:

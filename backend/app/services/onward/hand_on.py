@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+import structlog
+
 from app.db.engine import Sessions
 from app.db.unit_of_work import Send, UnitOfWork, unit_of_work
 from app.domain import notices
@@ -21,7 +23,11 @@ from app.repositories.happening_repository import Happening, HappeningRepository
 from app.repositories.hook_repository import HookRepository, NewDelivery
 from app.services.onward.notices import NoticeBook
 
+log = structlog.get_logger()
+
 BATCH = 500
+DEFECTS = (KeyError, ValueError, TypeError, AttributeError)
+"""What facts that nobody has thought of raise."""
 HOOK_KINDS = frozenset(HookKind)
 
 
@@ -51,7 +57,7 @@ class HandOn:
         if not events:
             return 0
         now = self._clock()
-        await NoticeBook(uow).write(await self._notices(uow, events), now=now)
+        await NoticeBook(uow).write(await self._all_notices(uow, events), now=now)
         await self._deliveries(uow, events)
         await rows.done([event.id for event in events], at=now)
         return len(events)
@@ -76,6 +82,19 @@ class HandOn:
         if new:
             await hooks.add_deliveries(new, due_at=self._clock())
             uow.after_commit(SEND_HOOKS)
+
+    async def _all_notices(self, uow: UnitOfWork, events: Sequence[Happening]) -> list[tuple[UUID, Notice]]:
+        """Return what users are to know; an event that cannot be put into words is logged and stops no other."""
+        try:
+            return await self._notices(uow, events)
+        except DEFECTS as error:
+            if len(events) == 1:
+                log.exception("happening.defect", event_id=events[0].id, kind=events[0].kind, error=str(error))
+                return []
+        found: list[tuple[UUID, Notice]] = []
+        for event in events:
+            found += await self._all_notices(uow, [event])
+        return found
 
     async def _notices(self, uow: UnitOfWork, events: Sequence[Happening]) -> list[tuple[UUID, Notice]]:
         rows = HappeningRepository(uow.session)
