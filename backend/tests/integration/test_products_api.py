@@ -98,9 +98,7 @@ class TestImport:
     async def test_without_a_file(self, client: httpx.AsyncClient, signed_in: MadeUser) -> None:
         assert problem(await client.post("/products/import")) == (422, "invalid_request")
 
-    async def test_ten_thousand_rows(
-        self, real_client: httpx.AsyncClient, owner: MadeUser, rows: Factory
-    ) -> None:
+    async def test_ten_thousand_rows(self, real_client: httpx.AsyncClient, owner: MadeUser, rows: Factory) -> None:
         text = "A hand-thrown cup for coffee and tea glazed twice and fired in a wood kiln. "
         lines = [f"{n},Cup number {n},12.50,EUR,{n % 7},Cups" for n in range(10_000)]
         content = "id,title,price,currency,stock,category,description\n" + "\n".join(f"{x},{text}" for x in lines)
