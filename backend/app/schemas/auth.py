@@ -40,11 +40,13 @@ class Login(Body):
 
 
 class SecondStep(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"challenge_token": "eyJhbGciOi…", "code": "123456"}]})
     challenge_token: str = Field(max_length=4096)
     code: Code
 
 
 class Refresh(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"refresh_token": "eyJhbGciOi…"}]})
     refresh_token: str | None = Field(None, max_length=4096)
     """Left out where it is in the cookie."""
 
@@ -81,20 +83,30 @@ class Email(Body):
 
 
 class NewEmail(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "mia@shop.example", "password": "a good long one"}]}
+    )
     email: EmailStr
     password: str = Field(max_length=256)
 
 
 class Token(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"token": "the token of the letter's link"}]})
     token: str = Field(max_length=512)
 
 
 class NewPassword(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"token": "the token of the letter's link", "password": "a new good one"}]}
+    )
     token: str = Field(max_length=512)
     password: Password
 
 
 class ChangePassword(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"current_password": "a good long one", "password": "a new good one"}]}
+    )
     current_password: str = Field(max_length=256)
     password: Password
 
@@ -106,11 +118,13 @@ class ChangeProfile(Body):
 class Confirm(Body):
     """One's password, and a code where the second factor is on."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": "a good long one", "code": "123456"}]})
     password: str = Field(max_length=256)
     code: str = Field("", max_length=64)
 
 
 class OwnPassword(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": "a good long one"}]})
     password: str = Field(max_length=256)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator
 
 from app.domain.vocabulary import Platform
 from app.schemas.common import Body, Read, Storable
@@ -20,6 +20,7 @@ Fit = Literal["crop", "pad"]
 class UpdateAsset(Body):
     """A field left out is unchanged; `alt_text: null` clears it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"alt_text": "A blue mug on a wooden table"}]})
     file_name: FileName | None = None
     alt_text: AltText | None = None
 
@@ -41,6 +42,11 @@ class TargetRead(Body):
 class FixAsset(Body):
     """What the file is to fit, all at once. Without `targets`: every post type that it can be made to fit."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"targets": [{"platform": "instagram", "post_type": "image"}], "fit": "crop"}, {}]
+        }
+    )
     targets: Annotated[list[TargetRead], Field(min_length=1, max_length=50)] | None = None
     fit: Fit = "pad"
 

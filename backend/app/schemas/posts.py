@@ -80,6 +80,14 @@ class CreatePost(Body):
 class UpdatePost(Body):
     """A field left out is unchanged; `scheduled_for: null` makes the post a draft again."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"content": "New in store: the autumn mugs", "scheduled_for": "2030-12-24T09:00:00+01:00"},
+                {"scheduled_for": None},
+            ]
+        }
+    )
     content: Content | None = None
     media_urls: MediaUrls | None = None
     hashtags: Hashtags | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from app.domain.links import PLACEHOLDERS, UTM_NAMES, unknown_placeholders
 from app.domain.preferences import OnPriceChange, OnSoldOut
@@ -60,6 +60,7 @@ class ProductPreferencesBody(Body):
 class ChangePreferences(Body):
     """Parts and fields left out stay as they are."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"links": {"shorten": True}}]})
     links: LinkPreferencesBody | None = None
     products: ProductPreferencesBody | None = None
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from app.schemas.common import Body, Moment, Read, Storable
 from app.schemas.stores import CurrencyCode, Platforms, RowProblemRead, Tone
@@ -45,6 +45,11 @@ class ProductFields(Body):
 class CreateProduct(ProductFields):
     """A product written by hand."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"title": "Blue mug", "description": "Holds 350 ml. Dishwasher safe.", "external_id": "MUG-1"}]
+        }
+    )
     title: Title
     external_id: (
         Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Storable] | None
@@ -55,6 +60,7 @@ class CreateProduct(ProductFields):
 class UpdateProduct(ProductFields):
     """A field left out is unchanged; null clears it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"description": "Holds 400 ml. Dishwasher safe."}]})
     title: Title | None = None
 
     @field_validator("title", mode="before")
@@ -139,6 +145,13 @@ class ProductQuery(Body):
 class QueueProducts(Body):
     """Name the products in `product_ids`, or all that match a `filter`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"product_ids": ["019a5b1c-7d2e-7f00-8000-0123456789ab"], "platforms": ["instagram"], "generate": True}
+            ]
+        }
+    )
     product_ids: Annotated[list[UUID], Field(min_length=1, max_length=1_000)] | None = None
     filter: ProductQuery | None = None
     platforms: Platforms

@@ -63,6 +63,13 @@ class CaptionBody(Body):
 
 
 class UpdateItem(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"captions": {"instagram": {"caption": "Blue mugs are back.", "hashtags": ["mug", "stoneware"]}}}
+            ]
+        }
+    )
     captions: dict[Platform, CaptionBody] = Field(default_factory=dict)
     product_data: ProductData | None = None
     platforms: Platforms | None = None
@@ -71,6 +78,9 @@ class UpdateItem(Body):
 class Generate(Body):
     """How captions are to be this time. The instruction is for this time only."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"tone": "playful", "instruction": "Mention that it makes a good present."}]}
+    )
     tone: Tone | None = None
     platforms: Platforms | None = None
     instruction: Instruction | None = None
@@ -89,6 +99,14 @@ class GenerateCaption(Body):
 class Approve(Body):
     """With accounts, posts are made: at `scheduled_for`, at the next free slot (`auto_schedule`), or else as drafts."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"account_ids": ["019a5b1c-7d2e-7f00-8000-0123456789ab"], "auto_schedule": True},
+                {"account_ids": ["019a5b1c-7d2e-7f00-8000-0123456789ab"], "scheduled_for": "2030-12-24T09:00:00+01:00"},
+            ]
+        }
+    )
     account_ids: Annotated[list[UUID], Field(max_length=50)] | None = None
     scheduled_for: Moment | None = None
     auto_schedule: bool = False
@@ -123,6 +141,22 @@ class BulkFilter(Body):
 class Bulk(Body):
     """One action for many items: `items` for add; `item_ids` or `filter` for the others."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "action": "approve",
+                    "filter": {"status": "generated"},
+                    "approve": {"account_ids": ["019a5b1c-7d2e-7f00-8000-0123456789ab"], "auto_schedule": True},
+                },
+                {
+                    "action": "add",
+                    "items": [{"product_data": {"title": "Blue mug"}, "platforms": ["instagram"]}],
+                    "generate": {},
+                },
+            ]
+        }
+    )
     action: BulkAction
     items: Annotated[list[CreateItem], Field(max_length=BULK_MAX)] | None = None
     item_ids: Annotated[list[UUID], Field(max_length=BULK_MAX)] | None = None

@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from app.schemas.common import Body, Read, Storable
 
@@ -37,6 +37,18 @@ class SlotBody(Body):
 class PutSchedule(Body):
     """The whole schedule of one account."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "timezone": "Europe/Paris",
+                    "slots": [{"weekday": 0, "time": "09:00"}],
+                    "daily_max": 2,
+                    "blackout_dates": ["2030-12-25"],
+                }
+            ]
+        }
+    )
     timezone: Annotated[str, StringConstraints(max_length=64), Storable] | None = None
     """Null for the user's own."""
     slots: Annotated[list[SlotBody], Field(max_length=168)] | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from app.domain.money import CURRENCIES
 from app.domain.vocabulary import Platform
@@ -44,6 +44,14 @@ class ConnectionOptions(Body):
 
 
 class CreateConnection(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"platform": "shopify", "name": "My shop", "store_url": "https://my-shop.myshopify.com"},
+                {"platform": "feed", "store_url": "https://shop.example/products.xml"},
+            ]
+        }
+    )
     platform: StorePlatform
     name: Name = ""
     store_url: Address
@@ -58,6 +66,7 @@ class CreateConnection(Body):
 class UpdateConnection(Body):
     """A field left out is unchanged; a key that is null is erased."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"is_active": False}]})
     name: Name | None = None
     store_url: Address | None = None
     api_key: Key | None = None
@@ -129,6 +138,11 @@ class RuleConditions(Body):
 
 
 class CreateRule(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"event": "back_in_stock", "platforms": ["instagram", "facebook"], "generate": True}]
+        }
+    )
     event: RuleEvent
     platforms: Platforms
     connection_id: UUID | None = None
@@ -143,6 +157,7 @@ class CreateRule(Body):
 class UpdateRule(Body):
     """A field left out is unchanged."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"is_active": False}]})
     event: RuleEvent | None = None
     platforms: Platforms | None = None
     connection_id: UUID | None = None

@@ -62,6 +62,7 @@ class CreateTemplate(Body):
 class UpdateTemplate(Body):
     """Fields left out stay as they are."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "New arrivals"}]})
     name: Name | None = None
     content: TemplateContent | None = None
     hashtags: Hashtags | None = None
@@ -73,16 +74,23 @@ class UpdateTemplate(Body):
 
 
 class RenderTemplate(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"product_data": {"title": "Blue mug", "price": "24.00", "currency": "EUR"}}]}
+    )
     product_data: ProductData
 
 
 class ApplyTemplate(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"template_id": "019a5b1c-7d2e-7f00-8000-0123456789ab"}]})
     template_id: UUID
     platforms: Annotated[list[Platform], Field(min_length=1, max_length=20)] | None = None
     """Left out, all of the item that the template is offered for."""
 
 
 class CreateHashtagSet(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Ceramics", "hashtags": ["stoneware", "handmade"]}]}
+    )
     name: Name
     hashtags: SomeHashtags
 
@@ -90,6 +98,7 @@ class CreateHashtagSet(Body):
 class UpdateHashtagSet(Body):
     """Fields left out stay as they are."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"hashtags": ["stoneware", "handmade", "pottery"]}]})
     name: Name | None = None
     hashtags: SomeHashtags | None = None
 

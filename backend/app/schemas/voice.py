@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Literal
 
 from babel import Locale, UnknownLocaleError
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from app.domain.brand_voice import Emoji
 from app.domain.hashtags import clean_hashtag
@@ -48,6 +48,19 @@ Example = Annotated[str, StringConstraints(min_length=1, max_length=2_200, strip
 class VoiceBody(Body):
     """The whole voice: a field left out gets its default."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "shop_name": "Corner Pottery",
+                    "tone": "warm",
+                    "language": "en",
+                    "emoji": "few",
+                    "words_to_avoid": ["cheap"],
+                }
+            ]
+        }
+    )
     shop_name: Annotated[str, StringConstraints(max_length=100, strip_whitespace=True), Storable] = ""
     tone: Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True), Storable] = "engaging"
     language: Annotated[str, StringConstraints(max_length=35), Storable, AfterValidator(_language)] = "en"
@@ -84,6 +97,7 @@ class VoiceRead(Read):
 class BudgetBody(Body):
     """The most that captions may cost this user in a month."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_cents": 500}]})
     monthly_cents: Annotated[int, Field(ge=0, le=10_000_000)] | None
     """US cents; 0 allows no paid captions, null removes the limit."""
 

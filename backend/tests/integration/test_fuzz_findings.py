@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from factories.answers import problem
 from fastapi import FastAPI
@@ -38,3 +39,33 @@ def test_every_refusal_is_described_as_a_problem(app: FastAPI, status: str) -> N
     ]
     assert described
     assert [name for name, types in described if types != ["application/problem+json"]] == []
+
+
+def test_every_body_has_an_example_that_fits(app: FastAPI) -> None:
+    """Examples are what people copy."""
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    bodies = {
+        name: next(iter(operation["requestBody"]["content"].values()))["schema"]
+        for name, operation in operations(app)
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    }
+    assert len(bodies) > 50
+    without, wrong = [], []
+    for name, body in bodies.items():
+        options = [one for one in body.get("anyOf", [body]) if one.get("type") != "null"]
+        models = [schemas[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in options]
+        examples = [example for model in models for example in examples_of(model)]
+        check = jsonschema_rs.validator_for({**body, "components": document["components"]})
+        if not examples:
+            without.append(name)
+        wrong += [(name, example) for example in examples if not check.is_valid(example)]
+    assert (without, wrong) == ([], [])
+
+
+def examples_of(model: dict[str, Any]) -> list[Any]:
+    """Return a model's examples, or one put together of those of its fields."""
+    fields = model.get("properties", {})
+    if "examples" not in model and fields and all("examples" in field for field in fields.values()):
+        return [{name: field["examples"][0] for name, field in fields.items()}]
+    return list(model.get("examples", ()))
