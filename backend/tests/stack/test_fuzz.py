@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories.api_process import ApiProcess
+from factories.api_process import ApiProcess, running_broker
 from factories.make import Factory, MadeUser
 from factories.servers import Sandbox, free_port
 
@@ -41,11 +41,12 @@ ON_THEIR_OWN = ("events_stream", "health_ready")
 """The first answers as long as one listens; the second says 503 where no worker runs, as here. Both have tests."""
 
 
-@pytest.fixture
-def api(settings: Settings, tmp_path: Path) -> Iterator[ApiProcess]:
-    process = ApiProcess(settings, free_port(), tmp_path / "api.log")
-    yield process
-    process.stop()
+@pytest.fixture(scope="module")
+def api(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    with running_broker() as broker:
+        process = ApiProcess(settings, free_port(), tmp_path_factory.mktemp("api") / "api.log", REDIS_URL=broker)
+        yield process
+        process.stop()
 
 
 def fuzz(api: ApiProcess, folder: Path, user: MadeUser, *filters: str) -> tuple[Counter[str], list[str]]:

@@ -114,6 +114,6 @@ class TestAppErrors:
     def test_say_what_happened_in_the_agreed_form(self, error: type[AppError]) -> None:
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", error.code)
         uploads = {412, 413, 415, 423, 460, 507}  # tus and full disks want these
-        assert error.status in {400, 401, 403, 404, 405, 409, 422, 429, 500, 503} | uploads
+        assert error.status in {400, 401, 402, 403, 404, 405, 409, 422, 429, 500, 503} | uploads
         assert error.title
         assert error.detail
