@@ -94,12 +94,13 @@ class AuthService:
         zone = timezone or "UTC"
         require_zone(zone)
         await self._tries.take(REGISTER_BY_PLACE, self._client.place)
+        may_write = await self._tries.may(LETTERS_BY_EMAIL, email)  # asked for every address, known or not
         password_hash = await hash_password(password)
         user = User(id=new_id(), email=email, password_hash=password_hash, timezone=zone)
         is_new = await self._users.add_if_new(user)
         if not is_new and not self._confirms_email:
             raise EmailTaken
-        if is_new or await self._tries.may(LETTERS_BY_EMAIL, email):
+        if is_new or may_write:
             await self._letters.request(VERIFY_EMAIL if is_new else ALREADY_REGISTERED, email)
             self._uow.after_commit(WRITE_LETTERS)
         if self._confirms_email:

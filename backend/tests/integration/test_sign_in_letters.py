@@ -183,7 +183,8 @@ class TestForgotPassword:
         answers = [ok(await client.post("/auth/forgot-password", json={"email": MIA["email"]})) for _ in range(6)]
         assert answers == [{"status": "ok"}] * 6
         await post.deliver()
-        assert post.subjects(MIA["email"]).count("Set a new password") == 3
+        # signing up has used one of the three
+        assert post.subjects(MIA["email"]).count("Set a new password") == 2
 
 
 class TestChangeEmail:
