@@ -317,7 +317,7 @@ def build_container(settings: Settings, *, worker: str, send: Send, clock: Clock
         tokens=tokens,
         accounts=accounts,
         erasure=Erasure(sessions=sessions, accounts=accounts, farewells=(desk.close,), send=send),
-        export=PersonalExport(reading=make_reading_sessions(engine), store=store, clock=clock),
+        export=PersonalExport(reading=reading, store=store, clock=clock),
         ai_books=books,
         payments=payments,
         checkouts=Checkouts(

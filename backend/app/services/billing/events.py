@@ -147,28 +147,25 @@ class BillingEvents:
 
     async def _leave(self, events: list[OpenEvent]) -> int:
         """Look again later for owners who are not known; give up in the end."""
-        done = 0
-        for event in events:
-            async with unit_of_work(self._sessions) as uow:
-                billing = BillingRepository(uow.session)
-                if event.tries < ORPHAN_TRIES:
-                    await billing.put_off([event], wait_after(event.tries))
-                    continue
-                done += await billing.finish_event(event, "orphan")
-            log.error("billing.orphan", event_id=event.id, kind=event.kind)
-        return done
+        return await self._later(events, tries=ORPHAN_TRIES, outcome="orphan", said="billing.orphan")
 
     async def _put_off(self, events: list[OpenEvent], reason: str) -> int:
+        """Try again later; give up in the end."""
+        done = await self._later(events, tries=TRIES_MAX, outcome="given_up", said="billing.given_up")
+        log.warning("billing.put_off", reason=reason, events=len(events))
+        return done
+
+    async def _later(self, events: list[OpenEvent], *, tries: int, outcome: str, said: str) -> int:
+        """Leave events for a later try, and end those that had as many as they may; return how many ended."""
         done = 0
         for event in events:
             async with unit_of_work(self._sessions) as uow:
                 billing = BillingRepository(uow.session)
-                if event.tries < TRIES_MAX:
+                if event.tries < tries:
                     await billing.put_off([event], wait_after(event.tries))
                     continue
-                done += await billing.finish_event(event, "given_up")
-            log.error("billing.given_up", event_id=event.id, kind=event.kind)
-        log.warning("billing.put_off", reason=reason, events=len(events))
+                done += await billing.finish_event(event, outcome)
+            log.error(said, event_id=event.id, kind=event.kind)
         return done
 
 
